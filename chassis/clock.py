@@ -1,0 +1,35 @@
+"""Civil time: what people live by. Leases, back-off and freshness use the database's clock instead (``chassis.store``)."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class CivilClock(Protocol):
+    """Gives the civil time. The demo's clock is simulated; nothing in a service may call ``datetime.now`` itself."""
+
+    def now(self) -> datetime:
+        """Now, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SimulatedClock:
+    """A clock that stands still until it is moved, and never runs backwards."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start.astimezone(UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance_to(self, moment: datetime) -> None:
+        """Jump to ``moment``; ``ValueError`` when that lies before now."""
+        if moment < self._now:
+            raise ValueError("a clock never runs backwards")
+        self._now = moment.astimezone(UTC)

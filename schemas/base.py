@@ -1,0 +1,62 @@
+"""What every contract model shares: producers are strict, consumers tolerant.
+
+A producer validates with ``strict_data`` (an unknown field or enum member is an error that names it), a consumer with
+``tolerant_data`` (unknown fields are ignored, an unknown enum member becomes ``unknown``). Both use the same models.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError, ValidationInfo, WrapValidator
+from pydantic.functional_validators import ModelWrapValidatorHandler
+
+_TOLERANT = {"tolerant": True}
+
+
+class Contract(BaseModel):
+    """Base of all contract models: frozen, and tolerant of unknown fields unless a producer asks otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, ser_json_timedelta="iso8601")
+
+    @classmethod
+    def strict_data(cls, data: Any) -> Self:
+        """Validate as a producer must: ``ValidationError`` on unknown fields and unknown enum members."""
+        return cls.model_validate(data, extra="forbid")
+
+    @classmethod
+    def strict_json(cls, data: bytes | str) -> Self:
+        """``strict_data`` for JSON text."""
+        return cls.model_validate_json(data, extra="forbid")
+
+    @classmethod
+    def tolerant_json(cls, data: bytes | str) -> Self:
+        """Validate as a consumer must: unknown fields are ignored, unknown enum members become ``unknown``."""
+        return cls.model_validate_json(data, extra="ignore", context=_TOLERANT)
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def _or_unknown(value: Any, handler: ModelWrapValidatorHandler[Any], info: ValidationInfo) -> Any:
+    tolerant = bool(info.context and info.context.get("tolerant"))
+    try:
+        member = handler(value)
+    except ValidationError:
+        if tolerant and isinstance(value, str):
+            return handler("unknown")
+        raise
+    if member == "unknown" and not tolerant:
+        raise ValueError("'unknown' is what a reader makes of a value it doesn't know; it can't be sent")
+    return member
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Open = Annotated[E, WrapValidator(_or_unknown)]
+"""An enum that may grow: ``Open[Status]``. The enum must have a member ``unknown``."""
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A moment; needs an offset, is normalised to UTC."""

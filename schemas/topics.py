@@ -1,0 +1,59 @@
+"""The topics: who owns, produces and consumes each, how it is laid out. ``upright topics apply`` makes it so.
+
+Patient-keyed topics have 24 partitions for good: adding one breaks a key's order. Growth is a new topic, drain, switch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, NOTIFIER_REQUESTS
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. ``groups`` are the consumer groups that read it, ``<service>.<what>``; each has a dead-letter topic."""
+
+    name: str
+    owner: str
+    producers: tuple[str, ...]
+    groups: tuple[str, ...]
+    key: str
+    partitions: int = 24
+    retention_ms: int = 14 * DAY_MS
+    compacted: bool = False
+    heartbeats: bool = False
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """The services that read it."""
+        return tuple(dict.fromkeys(group.partition(".")[0] for group in self.groups))
+
+
+def dead_letter_topic(topic: str, group: str) -> str:
+    """``<topic>.<group>.dlq``, with the original key, bytes and headers."""
+    return f"{topic}.{group}.dlq"
+
+
+_ALL = (
+    Topic(INTAKE_EVENTS, "intake", ("intake",), ("notifier.intake",), "patient id", heartbeats=True),
+    Topic(NOTIFIER_REQUESTS, "notifier", ("trials",), ("notifier.requests",), "patient id"),
+    Topic(NOTIFIER_OUTCOMES, "notifier", ("notifier",), ("intake.outcomes",), "patient id"),
+)
+
+TOPICS: Mapping[str, Topic] = {topic.name: topic for topic in _ALL}
+
+
+def _dead_letters(topic: Topic) -> list[Topic]:
+    return [
+        Topic(
+            dead_letter_topic(topic.name, group), group.partition(".")[0], (group.partition(".")[0],), (), topic.key,
+            partitions=topic.partitions, retention_ms=90 * DAY_MS,
+        )
+        for group in topic.groups
+    ]  # fmt: skip
+
+
+ALL_TOPICS: Mapping[str, Topic] = TOPICS | {dead.name: dead for topic in _ALL for dead in _dead_letters(topic)}
+"""Topics and their dead-letter topics: all that ``topics apply`` creates."""
