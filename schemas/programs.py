@@ -47,13 +47,6 @@ class PreparationItem(Contract):
     only_from_outside: bool = False
 
 
-class Preparation(Contract):
-    """The checklist; past ``review_by`` the variant without it goes out and staff are told."""
-
-    items: tuple[PreparationItem, ...]
-    review_by: date
-
-
 class Window(Contract):
     """When mail may go out: from ``opens`` up to, not including, ``closes``, in the recipient's zone. ISO weekdays."""
 
@@ -124,7 +117,10 @@ class Policy(Contract):
 
 
 class Program(Contract):
-    """One program. ``missing`` names required fields nobody has filled: such a program previews and sends nothing."""
+    """One program. ``missing`` names required fields nobody has filled: such a program previews and sends nothing.
+
+    Past ``preparation_review_by`` (or without it) the variant without the checklist goes out and staff are told.
+    """
 
     tenant: TenantCode
     public_code: ProgramCode
@@ -145,7 +141,9 @@ class Program(Contract):
     sites: dict[Code, Site] = {}
     visit_types: dict[Code, VisitType]
     forms: dict[Code, Line] = {}
-    preparation: Preparation | None = None
+    preparation: tuple[PreparationItem, ...] = ()
+    preparation_owner: Line | None = None
+    preparation_review_by: date | None = None
     deny_list: tuple[Line, ...] = ()
     requires_consent: bool = False
     restricted_mail: bool = False

@@ -1,0 +1,96 @@
+"""The projection: every subject's newest state, sealed under its patient's key, and the truth put together from them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.store import insert
+from services.notifier import domain
+from services.notifier.projection import ADAPTERS, Projected, Subject
+from services.notifier.store.patients import Locked, PatientKey, shared_addresses
+from services.notifier.tables import subjects
+
+_PATIENT = tuple_(subjects.c.tenant, subjects.c.patient_id)
+_SUBJECT = tuple_(subjects.c.tenant, subjects.c.subject)
+
+
+async def newer(connection: AsyncConnection, incoming: Sequence[Projected]) -> list[Projected]:
+    """Of the states in a batch, each subject's newest, if it is newer than what is stored."""
+    best: dict[tuple[str, str], Projected] = {}
+    for each in incoming:
+        known = best.get((each.tenant, each.subject))
+        if known is None or each.version > known.version:
+            best[(each.tenant, each.subject)] = each
+    rows = await connection.execute(
+        select(subjects.c.tenant, subjects.c.subject, subjects.c.version).where(_SUBJECT.in_(sorted(best)))
+    )
+    stored = {(row.tenant, row.subject): row.version for row in rows}
+    return [each for key, each in best.items() if each.version > stored.get(key, 0)]
+
+
+async def record_subjects(
+    connection: AsyncConnection, states: Sequence[Projected], locked: Mapping[PatientKey, Locked]
+) -> None:
+    """Store states; an older version never overwrites a newer one."""
+    if not states:
+        return
+    rows = []
+    for each in states:
+        family = each.subject.partition("/")[0]
+        plain = ADAPTERS[family].dump_json(each.state)
+        sealed = locked[each.tenant, each.patient_id].data_key.seal_bytes(plain, each.subject)
+        rows.append({
+            "tenant": each.tenant, "subject": each.subject, "patient_id": each.patient_id,
+            "version": each.version, "state": sealed,
+        })  # fmt: skip
+    statement = insert(connection, subjects)
+    new = statement.excluded
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[subjects.c.tenant, subjects.c.subject],
+            set_={"version": new.version, "state": new.state, "patient_id": new.patient_id},
+            where=subjects.c.version < new.version,
+        ),
+        rows,
+    )
+
+
+async def load_truths(connection: AsyncConnection, locked: Iterable[Locked]) -> dict[PatientKey, domain.Truth]:
+    """Everything known of each patient."""
+    by_key = {patient.key: patient for patient in locked}
+    rows = await connection.execute(
+        select(subjects.c.tenant, subjects.c.patient_id, subjects.c.subject, subjects.c.state).where(_PATIENT.in_(sorted(by_key)))
+    )  # fmt: skip
+    found: defaultdict[PatientKey, defaultdict[str, list[Subject]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        family = row.subject.partition("/")[0]
+        plain = by_key[row.tenant, row.patient_id].data_key.open_bytes(row.state, row.subject)
+        found[row.tenant, row.patient_id][family].append(ADAPTERS[family].validate_json(plain))
+    shared = {
+        tenant: await shared_addresses(connection, tenant, [p.email_hash for p in by_key.values() if p.tenant == tenant and p.email_hash])
+        for tenant in {tenant for tenant, _ in by_key}
+    }  # fmt: skip
+    return {key: _truth(patient, found[key], shared[patient.tenant]) for key, patient in by_key.items()}
+
+
+def _truth(locked: Locked, families: Mapping[str, list[Subject]], shared: frozenset[str]) -> domain.Truth:
+    def all_of(family: str) -> tuple[Subject, ...]:
+        return tuple(families.get(family, ()))
+
+    patient = next(iter(all_of("patient")), None)
+    if isinstance(patient, domain.Patient):
+        patient = replace(patient, email_hash=locked.email_hash, shares_address=locked.email_hash in shared)
+    return domain.Truth(
+        tenant=locked.tenant,
+        patient_id=locked.patient_id,
+        patient=patient,
+        enrolments=all_of("enrolment"),
+        appointments=all_of("appointment"),
+        paperwork=all_of("paperwork"),
+        consents=all_of("consent"),
+        preferences=all_of("preference"),
+        incomplete=locked.incomplete,
+    )
