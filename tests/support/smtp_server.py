@@ -78,10 +78,15 @@ class SmtpServer:
         """How many clients are connected now."""
         return len(self._sessions)
 
+    @property
+    def stalled(self) -> int:
+        """How many conversations wait for ``release`` now."""
+        return self._script.stalled
+
     def script(self, at: Step, answer: str | Deed, *, times: int | None = 1, recipient: str | None = None) -> None:
         """Answer the next ``times`` (None: all) of that step so; ``recipient`` limits it to mails for one address.
 
-        A line break in ``answer`` makes a multi-line reply.
+        A line feed in ``answer`` makes a multi-line reply, CR LF a second reply.
         """
         self._script.add(at, answer, times, recipient)
 

@@ -69,9 +69,17 @@ class Script:
     stray_bodies: list[bytes] = field(default_factory=list)
     rules: list[_Rule] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    stalled: int = 0
 
     def add(self, step: Step, answer: str | Deed, times: int | None, recipient: str | None) -> None:
         self.rules.append(_Rule(step, answer, times, recipient))
+
+    async def stall(self) -> None:
+        self.stalled += 1
+        try:
+            await self.released.wait()
+        finally:
+            self.stalled -= 1
 
     def answer(self, step: Step, recipient: str | None) -> str | Deed | None:
         for rule in self.rules:
@@ -117,7 +125,8 @@ class Session:
             self.writer.close()
 
     def write(self, reply: str) -> None:
-        *first, last = reply.split("\n")
+        """Lines apart by LF are one reply; CR LF begins another reply, which nobody asked for."""
+        *first, last = re.split(r"(?<!\r)\n", reply)
         lines = [f"{line[:3]}-{line[4:]}" for line in first] + [last]
         self.writer.write("".join(f"{line}\r\n" for line in lines).encode())
 
@@ -132,7 +141,7 @@ class Session:
         if answer in (Deed.DROP, Deed.KEEP_AND_DROP):
             raise _HangUp
         if answer is Deed.STALL:
-            await self._script.released.wait()
+            await self._script.stall()
         if self._manners.delay:
             await asyncio.sleep(self._manners.delay)
         reply = answer if isinstance(answer, str) else usual
@@ -220,7 +229,7 @@ class Session:
     async def _act_before_body(self) -> None:
         answer = self._scripted("body")
         if answer is Deed.STALL:
-            await self._script.released.wait()
+            await self._script.stall()
         elif isinstance(answer, str):
             self.write(answer)
         elif answer is not None:

@@ -1,5 +1,7 @@
 """Replies are read the same however the bytes are cut; nonsense is noticed and bounded."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ REPLIES = [Reply(250, "2.1.0"), Reply(550, "5.1.1"), Reply(354, None), Reply(421
 def test_however_the_bytes_are_cut_the_replies_are_the_same(cuts: list[int]) -> None:
     parser = ReplyParser()
     edges = [0, *sorted(cuts), len(STREAM)]
-    found = [reply for start, end in zip(edges, edges[1:], strict=False) for reply in parser.feed(STREAM[start:end])]
+    found = [reply for start, end in itertools.pairwise(edges) for reply in parser.feed(STREAM[start:end])]
     assert found == REPLIES
     assert not parser.garbled
     assert not parser.midway
@@ -69,5 +71,7 @@ def test_no_bytes_whatever_make_it_raise(data: bytes) -> None:
         (550, b"unknown 5.1.1", None),
     ],
 )
-def test_an_enhanced_code_counts_only_at_the_start_and_in_its_class(code: int, text: bytes, enhanced: str | None) -> None:
+def test_an_enhanced_code_counts_only_at_the_start_and_in_its_class(
+    code: int, text: bytes, enhanced: str | None
+) -> None:
     assert enhanced_of(code, text) == enhanced

@@ -70,9 +70,9 @@ def _unavailable(phase: Phase, error: Exception) -> SmtpUnavailable:
 
 def _cause(error: Exception) -> str:
     """What an operator needs to know, without the server's words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate wasn't accepted: {error.verify_message}"
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return f"answered {error.code}"
     cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the certificate wasn't accepted: {cause.verify_message}"
     return type(cause).__name__
