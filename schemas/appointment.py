@@ -123,7 +123,7 @@ class PaperworkPosted(Contract):
 
 
 class PaperworkState(Contract):
-    """Full state; subject ``paperwork/<id>``. ``requested_at`` first asked (or asked again), ``changed_at`` last edit."""
+    """Full state; subject ``paperwork/<id>``. ``requested_at`` first asked or asked again, ``changed_at`` last edit."""
 
     paperwork_id: Opaque
     patient_id: Opaque

@@ -1,4 +1,4 @@
-"""What the notifier says of its mail, and what services ask of it: topics ``notifier.outcomes.v1`` and ``notifier.requests.v1``."""
+"""What the notifier says of its mail (``notifier.outcomes.v1``) and is asked for (``notifier.requests.v1``)."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -103,7 +103,7 @@ class Answer(Contract):
 
 
 class WorklistItem(Contract):
-    """Something a person must do. ``code`` is the reason, in words in ``docs/worklist.md``; ``item_id`` opens and closes it."""
+    """Something a person must do. ``code`` is the reason; ``item_id`` opens and closes it."""
 
     item_id: Opaque
     patient_id: Opaque | None = None

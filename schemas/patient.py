@@ -1,6 +1,6 @@
 """Patients, enrolments, consents, preferences and facts: their states in events, and what is posted to intake.
 
-``…Posted`` is what a poster sends (plain blocks, over TLS); ``…State`` is what travels on Kafka (version, sealed blocks).
+``…Posted`` is what a poster sends (plain blocks, over TLS); ``…State`` travels on Kafka (version, sealed blocks).
 """
 
 from enum import StrEnum
@@ -37,7 +37,7 @@ class Sex(StrEnum):
 
 
 class ContactBlock(Contract):
-    """How to reach a patient: for intake and notifier. ``email_verified_at`` is set when staff or feed gave the address."""
+    """How to reach a patient: for intake and notifier. ``email_verified_at``: when staff or feed gave the address."""
 
     given_name: ProtectedLine
     family_name: ProtectedLine

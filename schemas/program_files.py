@@ -1,7 +1,7 @@
-"""Reads a program's folder: ``program.yaml`` (facts of its public page), ``site.yaml`` (the hospital), ``demo.yaml`` (ours).
+"""Reads a program's folder: ``program.yaml`` (its public page), ``site.yaml`` (the hospital), ``demo.yaml`` (ours).
 
-Every value carries where it comes from: ``{value: …, from: page}``. A problem names file, line and reason. All scalars are
-read as text and typed by the ``Program`` model, so that YAML never turns ``10:00`` into 600.
+Every value carries where it comes from: ``{value: …, from: page}``. A problem names file, line and reason. All
+scalars are read as text and typed by the ``Program`` model, so that YAML never turns ``10:00`` into 600.
 """
 
 import hashlib
@@ -105,8 +105,8 @@ def _entries(file: Traversable, allowed: set[str], problems: list[FileProblem]) 
         elif "value" not in parts or not source:
             problems.append(FileProblem(file.name, _line(key), f"{name}: needs 'value' and 'from'"))
         elif source not in allowed:
-            expected = " or ".join(sorted(allowed))
-            problems.append(FileProblem(file.name, _line(key), f"{name}: comes from '{source}'; this file takes {expected}"))
+            reason = f"{name}: comes from '{source}'; this file takes {' or '.join(sorted(allowed))}"
+            problems.append(FileProblem(file.name, _line(key), reason))
         else:
             quote = parts.get("quote")
             found[name] = _Value(parts["value"], file.name, source, str(quote.value) if quote else None)
@@ -137,11 +137,12 @@ def _merged(base: Any, over: Any) -> Any:
 
 def _with_steps(types: Mapping[str, Any], by_family: Mapping[str, Any]) -> dict[str, Any]:
     """Each visit type gets the steps of its family."""
-    return {
-        code: {key: value for key, value in each.items() if key != "family"} | {"steps": by_family.get(each.get("family", ""), {})}
-        if isinstance(each, dict) else each
-        for code, each in types.items()
-    }  # fmt: skip
+    resolved = {}
+    for code, each in types.items():
+        family = each.get("family", "")
+        rest = {key: value for key, value in each.items() if key != "family"}
+        resolved[code] = rest | {"steps": by_family.get(family, {})}
+    return resolved
 
 
 def load_program(folder: Traversable, policy: Traversable, *, demo: bool = False) -> LoadedProgram:
@@ -158,26 +159,32 @@ def load_program(folder: Traversable, policy: Traversable, *, demo: bool = False
     shipped = _plain(_compose(policy))
     chosen = _merged(shipped, plain.pop("policy", {}))
     filled = {name: value for name, value in plain.items() if value != MUST_FILL}
-    missing = tuple(sorted(
-        {name for name, value in plain.items() if value == MUST_FILL}
-        | {name for name in NEEDED_TO_SEND if name not in filled and not (name == "phone" and "contact_instruction" in filled)}
-    ))  # fmt: skip
     filled["visit_types"] = _with_steps(filled.get("visit_types", {}), chosen.pop("steps", {}))
-    filled |= {"policy": chosen, "missing": missing, "demo": demo, "version": _digest([*(folder / name for name in _SOURCES), policy])}
+    version = _digest([*(folder / name for name in _SOURCES), policy])
+    filled |= {"policy": chosen, "missing": _missing(plain), "demo": demo, "version": version}
     if problems:
         raise ProgramFilesError(problems)
     try:
         program = Program.strict_data(filled)
     except ValidationError as error:
-        raise ProgramFilesError([_problem(each["loc"], each["msg"], values, folder) for each in error.errors()]) from None
+        found = [_problem(each["loc"], each["msg"], values, folder) for each in error.errors()]
+        raise ProgramFilesError(found) from None
     return LoadedProgram(folder.name, program, {name: _provenance(value) for name, value in values.items()})
+
+
+def _missing(plain: Mapping[str, Any]) -> tuple[str, ...]:
+    blank = {name for name, value in plain.items() if value == MUST_FILL}
+    absent = {name for name in NEEDED_TO_SEND if name not in plain}
+    if "contact_instruction" in plain:
+        absent.discard("phone")
+    return tuple(sorted(blank | absent))
 
 
 def _provenance(value: _Value) -> Provenance:
     return Provenance(value.source, value.file, _line(value.node), value.quote)
 
 
-def _problem(path: tuple[str | int, ...], reason: str, values: Mapping[str, _Value], folder: Traversable) -> FileProblem:
+def _problem(path: tuple[Any, ...], reason: str, values: Mapping[str, _Value], folder: Traversable) -> FileProblem:
     value, dotted = values.get(str(path[0])), ".".join(map(str, path))
     if value is None:
         file = "policy.yaml" if path[0] == "policy" else "program.yaml"
@@ -202,6 +209,7 @@ def load_programs(root: Traversable | None = None, *, demo: bool = False) -> dic
             continue
         one = load_program(folder, root / "policy.yaml", demo=demo)
         if one.program.public_code in loaded:
-            raise ProgramFilesError([FileProblem(f"{folder.name}/program.yaml", 1, "public_code: another program has it")])
+            reason = "public_code: another program has it"
+            raise ProgramFilesError([FileProblem(f"{folder.name}/program.yaml", 1, reason)])
         loaded[one.program.public_code] = one
     return loaded

@@ -41,7 +41,7 @@ class VisitType(Contract):
 
 
 class PreparationItem(Contract):
-    """One line of the checklist, as approved. ``only_from_outside``: left out when the patient is known to be inside."""
+    """One line of the checklist. ``only_from_outside``: left out when the patient is known to be inside."""
 
     text: Paragraph
     only_from_outside: bool = False
@@ -100,7 +100,7 @@ class PaperworkPolicy(Contract):
 
 
 class Policy(Contract):
-    """The reminder policy. ``hour`` is local to the recipient; ``bundle`` is how far apart intents may share one mail."""
+    """The reminder policy. ``hour`` is local to the recipient; ``bundle``: how far apart intents may share one mail."""
 
     hour: time
     min_lead: timedelta
@@ -138,9 +138,9 @@ class Program(Contract):
     staffed_closes: time | None = None
     holidays: frozenset[date] = frozenset()
     companion: Paragraph | None = None
-    sites: dict[Code, Site] = {}
+    sites: dict[Code, Site] = Field(default_factory=dict)
     visit_types: dict[Code, VisitType]
-    forms: dict[Code, Line] = {}
+    forms: dict[Code, Line] = Field(default_factory=dict)
     preparation: tuple[PreparationItem, ...] = ()
     preparation_owner: Line | None = None
     preparation_review_by: date | None = None

@@ -1,6 +1,6 @@
 """Protected values: names, addresses, birth dates and clinical words which no log, span or error may show.
 
-``str()``, ``repr()`` and formatting give ``<protected>``; ``reveal()`` is the only way to the value and is easy to search for.
+``str()``, ``repr()`` and formatting give ``<protected>``; ``reveal()`` is the only way to the value.
 Serialising a model reveals: such models travel only inside sealed blocks.
 """
 
@@ -52,4 +52,4 @@ class Protected(Generic[T]):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema["json_schema"])  # type: ignore[typeddict-item]  # made above, always json-or-python
+        return handler(schema["json_schema"])

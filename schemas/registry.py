@@ -1,4 +1,4 @@
-"""Every event type: its name, its data, what a poster sends for it, and its topic. The one table others are made from."""
+"""Every event type: its name, data, what a poster sends for it, and its topic. Others are made from this table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NOTIFIER_OUTCOMES = "notifier.outcomes.v1"
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event type. ``posted`` is None for what can't be posted over HTTP; ``subject`` is the family of its subject."""
+    """One event type. ``posted`` is None for what can't be posted; ``subject`` is the family of its subject."""
 
     name: str
     subject: str
@@ -33,7 +33,9 @@ class EventType:
         return f"{SCHEMA_BASE}{self.name}.v{self.major}.json"
 
 
-def _types(topic: str, subject: str, data: type[Contract], posted: type[Contract] | None, *names: str) -> list[EventType]:
+def _types(
+    topic: str, subject: str, data: type[Contract], posted: type[Contract] | None, *names: str
+) -> list[EventType]:
     return [EventType(name, subject, data, topic, posted) for name in names]
 
 
@@ -41,7 +43,10 @@ _P, _A = patient, appointment
 _ALL: list[EventType] = [
     *_types(INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientPosted, "patient.registered", "patient.updated"),
     *_types(INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientReason, "patient.restricted", "patient.unrestricted"),
-    *_types(INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientReason, "patient.deceased", "patient.deceased-reversed"),
+    *_types(
+        INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientReason,
+        "patient.deceased", "patient.deceased-reversed",
+    ),
     *_types(INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientReason, "patient.closed", "patient.erased"),
     *_types(INTAKE_EVENTS, "patient", _P.PatientState, None, "patient.merged"),
     *_types(INTAKE_EVENTS, "patient", _P.PatientAbsorbed, None, "patient.absorbed"),

@@ -12,7 +12,7 @@ _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u
 
 
 def clean(value: str) -> str:
-    """``ValueError`` when a control character or a direction mark is in the text; the text itself is not in the error."""
+    """``ValueError`` on a control character or a direction mark; the text itself is not in the error."""
     for character in value:
         if character in _DIRECTION:
             raise ValueError("has a mark that changes the direction of text")
@@ -28,7 +28,7 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """A name from a program's file: visit type, site, form, step."""
 
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
-"""An IANA time zone name. That it exists is checked by intake; a reader with older tzdata falls back to the clinic's."""
+"""An IANA time zone name. Intake checks that it exists; a reader with older tzdata falls back to the clinic's."""
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$")]
 """A BCP 47 language tag, such as ``en`` or ``es-US``."""

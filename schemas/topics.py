@@ -13,7 +13,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. ``groups`` are the consumer groups that read it, ``<service>.<what>``; each has a dead-letter topic."""
+    """One topic. ``groups`` are its consumer groups, ``<service>.<what>``; each has a dead-letter topic."""
 
     name: str
     owner: str
@@ -55,5 +55,5 @@ def _dead_letters(topic: Topic) -> list[Topic]:
     ]  # fmt: skip
 
 
-ALL_TOPICS: Mapping[str, Topic] = TOPICS | {dead.name: dead for topic in _ALL for dead in _dead_letters(topic)}
+ALL_TOPICS: Mapping[str, Topic] = {each.name: each for topic in _ALL for each in (topic, *_dead_letters(topic))}
 """Topics and their dead-letter topics: all that ``topics apply`` creates."""

@@ -1,4 +1,4 @@
-"""From an intake event to the notifier's own picture of its subject: opens the sealed blocks, keeps what the plan needs.
+"""From an intake event to the notifier's picture of its subject: opens the sealed blocks, keeps what the plan needs.
 
 Pure but for the key ring. An event whose block doesn't open is ``Permanent``: a dead letter, never half a patient.
 """

@@ -1,6 +1,6 @@
 """The notifier's tables. Protected columns (``state``, ``content``) hold bytes sealed under the patient's own key.
 
-Civil times and database times never meet in one comparison: ``not_before`` and ``lease_until`` are the database's clock,
+Civil and database times never meet in one comparison: ``not_before`` and ``lease_until`` are the database's clock,
 everything else is civil.
 """
 
@@ -30,6 +30,11 @@ consumer = consumer_tables(metadata)
 _FALSE = text("false")
 ID = String(36)
 
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))
+
+
 patients = Table(
     "patients",
     metadata,
@@ -44,7 +49,7 @@ patients = Table(
     Column("plan_version", Integer, nullable=False, server_default=text("0")),
     Column("stub_since", UtcDateTime),
     Index("patients_replan_at", "replan_at"),
-    Index("patients_stale", "stale", postgresql_where=text("stale"), sqlite_where=text("stale")),
+    _partial("patients_stale", "stale", where="stale"),
     Index("patients_email_hash", "tenant", "email_hash"),
 )
 """One row a patient: the lock of all who plan or guard, its revision, and the wrapped key of what is protected."""
@@ -113,21 +118,9 @@ deliveries = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     UniqueConstraint("tenant", "patient_id", "dedup_key", name="deliveries_dedup"),
-    Index(
-        "deliveries_due", "priority", "due_at", postgresql_where=text("state = 'planned'"), sqlite_where=text("state = 'planned'")
-    ),
-    Index(
-        "deliveries_leased",
-        "lease_until",
-        postgresql_where=text("state in ('claimed', 'sending')"),
-        sqlite_where=text("state in ('claimed', 'sending')"),
-    ),
-    Index(
-        "deliveries_useful_until",
-        "useful_until",
-        postgresql_where=text("state in ('planned', 'held')"),
-        sqlite_where=text("state in ('planned', 'held')"),
-    ),
+    _partial("deliveries_due", "priority", "due_at", where="state = 'planned'"),
+    _partial("deliveries_leased", "lease_until", where="state in ('claimed', 'sending')"),
+    _partial("deliveries_useful_until", "useful_until", where="state in ('planned', 'held')"),
     Index("deliveries_patient", "tenant", "patient_id"),
     Index("deliveries_mail", "mail_id"),
 )

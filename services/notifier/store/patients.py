@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, case, func, select, tuple_, update
+from sqlalchemy import Row, bindparam, case, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import DataKey, Keyring
@@ -38,15 +39,25 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-async def lock_patients(connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring) -> dict[PatientKey, Locked]:
+async def lock_patients(
+    connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring
+) -> dict[PatientKey, Locked]:
     """Lock the rows that exist, in the order of their ids."""
     wanted = sorted(set(keys))
     rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(wanted)).order_by(_KEY).with_for_update())
-    locked = [
-        Locked(row.tenant, row.patient_id, row.revision, row.plan_version, row.incomplete > 0, row.email_hash, master.unwrap(row.data_key))
-        for row in rows
-    ]  # fmt: skip
-    return {patient.key: patient for patient in locked}
+    return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
+
+
+def _locked(row: Row[Any], master: Keyring) -> Locked:
+    return Locked(
+        tenant=row.tenant,
+        patient_id=row.patient_id,
+        revision=row.revision,
+        plan_version=row.plan_version,
+        incomplete=row.incomplete > 0,
+        email_hash=row.email_hash,
+        data_key=master.unwrap(row.data_key),
+    )
 
 
 async def lock_or_add_patients(
@@ -83,7 +94,8 @@ async def set_addresses(connection: AsyncConnection, changed: Iterable[tuple[Loc
         return
     mine = (patients.c.tenant == bindparam("k_tenant")) & (patients.c.patient_id == bindparam("k_patient"))
     await connection.execute(update(patients).where(mine).values(email_hash=bindparam("new")), rows)
-    shared = (patients.c.tenant == bindparam("k_tenant")) & patients.c.email_hash.in_([bindparam("old"), bindparam("new")])
+    either = (patients.c.email_hash == bindparam("old")) | (patients.c.email_hash == bindparam("new"))
+    shared = (patients.c.tenant == bindparam("k_tenant")) & either
     await connection.execute(update(patients).where(shared).values(stale=True), rows)
 
 

@@ -1,4 +1,4 @@
-"""The projection: every subject's newest state, sealed under its patient's key, and the truth put together from them."""
+"""The projection: every subject's newest state, sealed under its patient's key, and the truth made of them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,18 +61,17 @@ async def record_subjects(
 async def load_truths(connection: AsyncConnection, locked: Iterable[Locked]) -> dict[PatientKey, domain.Truth]:
     """Everything known of each patient."""
     by_key = {patient.key: patient for patient in locked}
-    rows = await connection.execute(
-        select(subjects.c.tenant, subjects.c.patient_id, subjects.c.subject, subjects.c.state).where(_PATIENT.in_(sorted(by_key)))
-    )  # fmt: skip
+    columns = (subjects.c.tenant, subjects.c.patient_id, subjects.c.subject, subjects.c.state)
+    rows = await connection.execute(select(*columns).where(_PATIENT.in_(sorted(by_key))))
     found: defaultdict[PatientKey, defaultdict[str, list[Subject]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         family = row.subject.partition("/")[0]
         plain = by_key[row.tenant, row.patient_id].data_key.open_bytes(row.state, row.subject)
         found[row.tenant, row.patient_id][family].append(ADAPTERS[family].validate_json(plain))
-    shared = {
-        tenant: await shared_addresses(connection, tenant, [p.email_hash for p in by_key.values() if p.tenant == tenant and p.email_hash])
-        for tenant in {tenant for tenant, _ in by_key}
-    }  # fmt: skip
+    hashes: defaultdict[str, set[str]] = defaultdict(set)
+    for patient in by_key.values():
+        hashes[patient.tenant].add(patient.email_hash or "")
+    shared = {tenant: await shared_addresses(connection, tenant, its) for tenant, its in hashes.items()}
     return {key: _truth(patient, found[key], shared[patient.tenant]) for key, patient in by_key.items()}
 
 
