@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas.base import Contract, Instant, Open
 from schemas.ids import Opaque, ProgramCode
-from schemas.text import Code, Language, Line
+from schemas.text import Language, Line, ReasonCode
 
 
 class Kind(StrEnum):
@@ -52,7 +52,7 @@ class DeliveryView(Contract):
     paperwork_id: Opaque | None = None
     step: Line | None = None
     state: Open[DeliveryState]
-    reason: Code | None = None
+    reason: ReasonCode | None = None
     due_at: Instant
     useful_until: Instant
     tier: Annotated[int, Field(ge=0, le=1)] | None = None
@@ -108,7 +108,7 @@ class WorklistItem(Contract):
     item_id: Opaque
     patient_id: Opaque | None = None
     program: ProgramCode | None = None
-    code: Code
+    code: ReasonCode
     appointment_id: Opaque | None = None
     paperwork_id: Opaque | None = None
     delivery_id: Opaque | None = None
@@ -139,7 +139,7 @@ class RequestWithdrawal(Contract):
     request_id: Opaque
     patient_id: Opaque
     version: Annotated[int, Field(ge=1)]
-    reason: Code
+    reason: ReasonCode
 
 
 class Heartbeat(Contract):

@@ -27,6 +27,9 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whit
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """A name from a program's file: visit type, site, form, step."""
 
+ReasonCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+"""A reason or worklist code: a word from a fixed set, safe in a log."""
+
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 """An IANA time zone name. Intake checks that it exists; a reader with older tzdata falls back to the clinic's."""
 

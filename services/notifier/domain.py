@@ -19,7 +19,9 @@ SAFETY = frozenset({Kind.CHANGE, Kind.CANCELLATION})
 """Kinds that must reach the patient: exempt from caps and preferences, sent again once out of ``uncertain``."""
 
 OPEN_STATES = frozenset({DeliveryState.PLANNED, DeliveryState.CLAIMED, DeliveryState.SENDING, DeliveryState.HELD})
-TOLD_STATES = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.UNCERTAIN, DeliveryState.COMPLAINED})
+TOLD_STATES = frozenset(
+    {DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.UNCERTAIN, DeliveryState.COMPLAINED}
+)
 """States of a mail that may have reached its reader."""
 
 
@@ -104,6 +106,7 @@ class Appointment:
     """A visit at its newest version. ``adapter`` is the last part of the source (``api``, ``console``, ``fhir`` …)."""
 
     appointment_id: str
+    version: int
     program: str
     status: AppointmentStatus
     start: datetime
@@ -186,7 +189,8 @@ class Truth:
 class Told:
     """What the patient last heard of a visit. ``start`` is None after a cancellation notice: told that it is off.
 
-    ``by`` is ``staff`` or a delivery id; ``certain`` is False when that mail is ``uncertain``.
+    ``sequence`` is the version of the appointment they heard of. ``by`` is ``staff`` or a delivery id; ``certain`` is
+    False when that mail is ``uncertain``.
     """
 
     appointment_id: str
@@ -201,7 +205,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One intent and where it stands in the ledger."""
+    """One intent and where it stands in the ledger. ``settles_from`` as in ``Wanted``.
+
+    ``reason`` of a planned one says why the guard put it off to ``due_at``.
+    """
 
     delivery_id: str
     dedup_key: str
@@ -218,6 +225,8 @@ class Delivery:
     entered_sending: bool = False
     ended_at: datetime | None = None
     rides: str | None = None
+    tier: int | None = None
+    settles_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +245,8 @@ class Wanted:
     ``rides`` is the dedup key of the delivery whose mail this one shares, where the plan already knows.
     ``end`` is set for an intent that will not be sent: it is recorded as skipped with that reason.
     ``asks_confirm`` marks the step that asks; ``asks_left`` how many paperwork asks may follow.
+    ``settles_from`` is when the first edit of those a notice reports was made: the settle delay is bounded from there.
+    ``rule`` names the policy rule in short, such as ``consultation/on-site/P3D``.
     """
 
     dedup_key: str
@@ -253,6 +264,7 @@ class Wanted:
     end: Reason | None = None
     asks_confirm: bool = False
     asks_left: int | None = None
+    settles_from: datetime | None = None
     rule: str = ""
 
 
@@ -271,8 +283,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What should go out for one patient, as of one civil time; ``replan_at`` is when time alone changes it."""
+    """What should go out for one patient, as of one civil time; ``replan_at`` is when time alone changes it.
+
+    ``tasks`` are all the plan's tasks that stand now: a new key is opened, one that is gone is closed.
+    ``unwanted`` says by dedup key why an open delivery of the ledger is no longer wanted.
+    """
 
     wanted: tuple[Wanted, ...]
     tasks: tuple[Task, ...]
     replan_at: datetime | None
+    unwanted: Mapping[str, Reason] = field(default_factory=dict)

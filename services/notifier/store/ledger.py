@@ -22,7 +22,7 @@ _VIEW = (
     deliveries.c.delivery_id, deliveries.c.dedup_key, deliveries.c.kind, deliveries.c.program, deliveries.c.state,
     deliveries.c.reason, deliveries.c.due_at, deliveries.c.useful_until, deliveries.c.appointment_id,
     deliveries.c.paperwork_id, deliveries.c.step, deliveries.c.mail_id, deliveries.c.entered_sending,
-    deliveries.c.ended_at, deliveries.c.rides,
+    deliveries.c.ended_at, deliveries.c.rides, deliveries.c.tier,
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def as_delivery(row: Row[Any]) -> Delivery:
         entered_sending=row.entered_sending,
         ended_at=row.ended_at,
         rides=row.rides,
+        tier=row.tier,
     )
 
 
