@@ -79,7 +79,7 @@ FINAL = frozenset(Reason) - UNTIL - ON_EVENT
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Whom we write to. ``email_hash`` is the keyed hash of the address; ``shares_address`` another patient has it too."""
+    """Whom we write to. ``email_hash`` is the address's keyed hash; ``shares_address``: another patient has it too."""
 
     status: PatientStatus
     zone: str | None
@@ -205,9 +205,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One intent and where it stands in the ledger. ``settles_from`` as in ``Wanted``.
+    """One intent and where it stands in the ledger. ``created_at`` is when it was first planned (civil).
 
-    ``reason`` of a planned one says why the guard put it off to ``due_at``.
+    ``reason`` of a planned one says why the guard put it off to ``due_at``. ``tier`` is set once it was sent.
     """
 
     delivery_id: str
@@ -231,7 +231,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What has already happened to one patient: every delivery ever made for them, and what they were told, by visit."""
+    """What has happened to one patient: every delivery ever made for them, and what they were told, by visit."""
 
     deliveries: tuple[Delivery, ...] = ()
     told: Mapping[str, Told] = field(default_factory=dict)
@@ -245,7 +245,6 @@ class Wanted:
     ``rides`` is the dedup key of the delivery whose mail this one shares, where the plan already knows.
     ``end`` is set for an intent that will not be sent: it is recorded as skipped with that reason.
     ``asks_confirm`` marks the step that asks; ``asks_left`` how many paperwork asks may follow.
-    ``settles_from`` is when the first edit of those a notice reports was made: the settle delay is bounded from there.
     ``rule`` names the policy rule in short, such as ``consultation/on-site/P3D``.
     """
 
@@ -264,7 +263,6 @@ class Wanted:
     end: Reason | None = None
     asks_confirm: bool = False
     asks_left: int | None = None
-    settles_from: datetime | None = None
     rule: str = ""
 
 
