@@ -53,7 +53,9 @@ def checked_event(attributes: dict[str, Any], data: Any) -> BaseCloudEvent:
 
     Raises ``MissingRequiredAttributeError`` or ``CloudEventValidationError``.
     """
-    present = {name: value for name, value in attributes.items() if value is not None}  # null is absent, JSON format 2.2
+    present = {
+        name: value for name, value in attributes.items() if value is not None
+    }  # JSON format 2.2: null is absent
     for name in ("specversion", "id", "time"):
         if name not in present:
             raise MissingRequiredAttributeError(name)
