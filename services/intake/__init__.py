@@ -1,0 +1,5 @@
+"""Intake: owns patients, enrolments, visits, paperwork, consents, preferences and facts, as staff and feeds give them.
+
+Events in: CloudEvents over HTTP (``POST /v1/events``), and ``notifier.outcomes.v1`` for the timeline and the worklist.
+Events out: ``intake.events.v1``, each with the full state of its subject and the version that intake alone allots.
+"""
