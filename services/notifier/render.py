@@ -1,0 +1,90 @@
+"""A mail's words and bytes: a pure function of one patient's context.
+
+Raises on anything it can't render whole (a missing variable, a header with a control character, an unknown zone): the
+caller holds the mail as ``render_error``. No error text quotes a value.
+"""
+
+import re
+from dataclasses import dataclass
+from email.utils import format_datetime
+
+from services.notifier.calendar import calendar_part
+from services.notifier.mail import VISIT_KINDS, Mail
+from services.notifier.mime import Part, address_header, message, text_header, token_header
+from services.notifier.template_set import TemplateSet, template_set
+from services.notifier.variables import plain, variables
+
+_GAPS = re.compile(r"\n{3,}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rendered:
+    """A finished mail. ``patient_id`` is whose context it was made from, to be compared with the envelope's."""
+
+    patient_id: str
+    content: bytes
+    subject: str
+    preheader: str
+    text: str
+    html: str
+    calendar: bytes | None
+    template_version: str
+
+
+def render(mail: Mail) -> Rendered:
+    """The whole message with CRLF line ends, and its pieces for a preview."""
+    templates = template_set(mail.kind, mail.locale)
+    context = variables(mail, templates.locale)
+    subject = templates.subject.render(context).strip()
+    preheader = templates.preheader.render(context).strip()
+    text = _GAPS.sub("\n\n", templates.text.render(context)).strip() + "\n"
+    html = templates.html.render(context, subject=subject, preheader=preheader)
+    calendar = _calendar(mail, templates)
+    return Rendered(
+        patient_id=mail.patient_id,
+        content=_content(mail, templates, subject, text, html, calendar),
+        subject=subject,
+        preheader=preheader,
+        text=text,
+        html=html,
+        calendar=None if calendar is None else calendar.encode("utf-8"),
+        template_version=templates.version,
+    )
+
+
+def _calendar(mail: Mail, templates: TemplateSet) -> str | None:
+    if mail.visit is None or mail.kind not in VISIT_KINDS:
+        return None
+    return calendar_part(mail, mail.visit, templates.calendar_summary)
+
+
+def _content(mail: Mail, templates: TemplateSet, subject: str, text: str, html: str, calendar: str | None) -> bytes:
+    language = str(templates.locale).replace("_", "-")
+    bodies = [Part("text/plain; charset=utf-8", text), Part("text/html; charset=utf-8", html)]
+    attachments = [] if calendar is None else [_calendar_file(calendar)]
+    return message(_headers(mail, subject, language), bodies, attachments, seed=mail.message_id)
+
+
+def _calendar_file(calendar: str) -> Part:
+    method = "CANCEL" if "\r\nMETHOD:CANCEL\r\n" in calendar else "PUBLISH"
+    return Part(
+        f"text/calendar; charset=utf-8; method={method}", calendar, disposition='attachment; filename="appointment.ics"'
+    )
+
+
+def _headers(mail: Mail, subject: str, language: str) -> list[bytes]:
+    program = mail.program
+    headers = [
+        address_header("From", program.sender, plain(program.public_name)),
+        address_header("To", mail.recipient),
+        text_header("Subject", subject),
+        token_header("Date", format_datetime(mail.date)),
+        token_header("Message-ID", mail.message_id),
+        token_header("Auto-Submitted", "auto-generated"),
+        token_header("Content-Language", language),
+    ]
+    if program.reply_to:
+        headers.append(address_header("Reply-To", program.reply_to))
+    if mail.simulated:
+        headers.append(token_header("X-Upright-Simulated", "true"))
+    return headers
