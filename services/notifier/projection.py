@@ -53,6 +53,7 @@ def _appointment(event: Event[AppointmentState], ring: Keyring) -> domain.Appoin
     data, care = event.data, _open(event, event.data.care, CareBlock, ring)
     return domain.Appointment(
         appointment_id=data.appointment_id,
+        version=data.version,
         program=data.program,
         status=data.status,
         start=data.start,

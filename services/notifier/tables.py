@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from chassis.consumer_tables import consumer_tables
+from chassis.batch import consumer_tables
 from chassis.leases import leases_table
 from chassis.outbox import outbox_table
 from chassis.store import UtcDateTime

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, tuple_, update
+from sqlalchemy import bindparam, select, tuple_, update
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +26,7 @@ _VIEW = (
 )  # fmt: skip
 
 
-def as_delivery(row: Row[Any]) -> Delivery:
+def as_delivery(row: Any) -> Delivery:
     """A row of ``deliveries`` as the pure core sees it."""
     return Delivery(
         delivery_id=row.delivery_id,
@@ -44,6 +44,7 @@ def as_delivery(row: Row[Any]) -> Delivery:
         entered_sending=row.entered_sending,
         ended_at=row.ended_at,
         rides=row.rides,
+        created_at=row.created_at,
         tier=row.tier,
     )
 
@@ -55,14 +56,21 @@ async def load_ledgers(connection: AsyncConnection, keys: Iterable[PatientKey]) 
     query = select(deliveries.c.tenant, deliveries.c.patient_id, *_VIEW).where(_PATIENT.in_(wanted))
     for row in await connection.execute(query.order_by(deliveries.c.created_at, deliveries.c.dedup_key)):
         found[row.tenant, row.patient_id].append(as_delivery(row))
-    heard: defaultdict[PatientKey, dict[str, Told]] = defaultdict(dict)
-    for row in await connection.execute(select(told).where(tuple_(told.c.tenant, told.c.patient_id).in_(wanted))):
-        heard[row.tenant, row.patient_id][row.appointment_id] = _as_told(row)
+    heard = await get_told(connection, wanted)
     armed = {row.tenant: row.armed_at for row in await connection.execute(select(arming))}
-    return {key: Ledger(tuple(found[key]), heard[key], armed.get(key[0])) for key in wanted}
+    return {key: Ledger(tuple(found[key]), heard.get(key, {}), armed.get(key[0])) for key in wanted}
 
 
-def _as_told(row: Row[Any]) -> Told:
+async def get_told(connection: AsyncConnection, keys: Iterable[PatientKey]) -> dict[PatientKey, dict[str, Told]]:
+    """What each patient last heard of each visit, by appointment id."""
+    heard: defaultdict[PatientKey, dict[str, Told]] = defaultdict(dict)
+    query = select(told).where(tuple_(told.c.tenant, told.c.patient_id).in_(sorted(set(keys))))
+    for row in await connection.execute(query):
+        heard[row.tenant, row.patient_id][row.appointment_id] = _as_told(row)
+    return heard
+
+
+def _as_told(row: Any) -> Told:
     modality = Modality(row.modality) if row.modality else None
     return Told(row.appointment_id, row.sequence, row.start, row.site, modality, row.at, row.by, row.certain)
 
@@ -106,6 +114,6 @@ async def change_deliveries(connection: AsyncConnection, rows: Sequence[Mapping[
         return
     columns = [name for name in rows[0] if name != "delivery_id"]
     statement = update(deliveries).where(deliveries.c.delivery_id == bindparam("of"))
-    values = {name: bindparam(f"new_{name}") for name in columns}
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
     parameters = [{"of": row["delivery_id"]} | {f"new_{name}": row[name] for name in columns} for row in rows]
     await connection.execute(statement.values(values), parameters)

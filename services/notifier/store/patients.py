@@ -1,10 +1,11 @@
 """Patients' rows: the lock everyone takes who plans or guards, and the key of what is protected."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, func, select, tuple_, update
+from sqlalchemy import bindparam, case, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import DataKey, Keyring
@@ -25,6 +26,7 @@ class Locked:
     plan_version: int
     incomplete: bool
     email_hash: str | None
+    stub_since: datetime | None
     data_key: DataKey
 
     @property
@@ -35,7 +37,7 @@ class Locked:
 _KEY = tuple_(patients.c.tenant, patients.c.patient_id)
 _COLUMNS = (
     patients.c.tenant, patients.c.patient_id, patients.c.revision, patients.c.plan_version, patients.c.incomplete,
-    patients.c.email_hash, patients.c.data_key,
+    patients.c.email_hash, patients.c.stub_since, patients.c.data_key,
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ async def lock_patients(
     return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
 
 
-def _locked(row: Row[Any], master: Keyring) -> Locked:
+def _locked(row: Any, master: Keyring) -> Locked:
     return Locked(
         tenant=row.tenant,
         patient_id=row.patient_id,
@@ -56,18 +58,21 @@ def _locked(row: Row[Any], master: Keyring) -> Locked:
         plan_version=row.plan_version,
         incomplete=row.incomplete > 0,
         email_hash=row.email_hash,
+        stub_since=row.stub_since,
         data_key=master.unwrap(row.data_key),
     )
 
 
 async def lock_or_add_patients(
-    connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring
+    connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring, now: datetime
 ) -> dict[PatientKey, Locked]:
     """Lock the rows; a patient never heard of becomes a stub first."""
     wanted = sorted(set(keys))
     locked = await lock_patients(connection, wanted, master)
     if missing := [key for key in wanted if key not in locked]:
-        rows = [{"tenant": t, "patient_id": p, "data_key": master.new_data_key()[1]} for t, p in missing]
+        rows = [
+            {"tenant": t, "patient_id": p, "data_key": master.new_data_key()[1], "stub_since": now} for t, p in missing
+        ]
         await connection.execute(insert(connection, patients).on_conflict_do_nothing(), rows)
         locked |= await lock_patients(connection, missing, master)
     return locked
@@ -99,12 +104,49 @@ async def set_addresses(connection: AsyncConnection, changed: Iterable[tuple[Loc
     await connection.execute(update(patients).where(shared).values(stale=True), rows)
 
 
-async def mark_incomplete(connection: AsyncConnection, key: PatientKey, by: int) -> None:
-    """Count a dead letter in (1) or out (-1); mail is held while the count is above nought."""
+async def record_plans(connection: AsyncConnection, planned: Sequence[tuple[Locked, datetime | None, bool]]) -> None:
+    """After planning: the next moment, and a new revision, so that a guard's look from before no longer counts.
+
+    The third is whether the plan changed, which is a new version of it.
+    """
+    mine = (patients.c.tenant == bindparam("k_tenant")) & (patients.c.patient_id == bindparam("k_patient"))
+    values = {
+        "revision": patients.c.revision + 1,
+        "stale": False,
+        "replan_at": bindparam("next"),
+        "plan_version": patients.c.plan_version + bindparam("changed"),
+    }
+    rows = [
+        {"k_tenant": p.tenant, "k_patient": p.patient_id, "next": at, "changed": int(changed)}
+        for p, at, changed in planned
+    ]
+    await connection.execute(update(patients).where(mine).values(values), rows)
+
+
+async def get_replannable(connection: AsyncConnection, civil: datetime, limit: int) -> list[PatientKey]:
+    """Patients whose plan time or others have changed. Rows another process has locked are left to it."""
+    due = (patients.c.replan_at <= civil) | patients.c.stale
+    query = select(patients.c.tenant, patients.c.patient_id).where(due).order_by(_KEY).limit(limit)
+    rows = await connection.execute(query.with_for_update(skip_locked=True))
+    return [(row.tenant, row.patient_id) for row in rows]
+
+
+async def mark_incomplete(connection: AsyncConnection, key: PatientKey, by: int) -> int:
+    """Count a dead letter in (1) or out (-1); mail is held while the count is above nought. Returns the count."""
     tenant, patient_id = key
     now = patients.c.incomplete + by
-    await connection.execute(
+    result = await connection.execute(
         update(patients)
         .where(patients.c.tenant == tenant, patients.c.patient_id == patient_id)
-        .values(incomplete=case((now < 0, 0), else_=now), stale=True)
+        .values(incomplete=case((now < 0, 0), else_=now), revision=patients.c.revision + 1)
+        .returning(patients.c.incomplete)
     )
+    return int(result.scalar_one_or_none() or 0)
+
+
+async def get_known(connection: AsyncConnection, patient_id: str) -> list[PatientKey]:
+    """Patients with this id, whatever their tenant."""
+    rows = await connection.execute(
+        select(patients.c.tenant, patients.c.patient_id).where(patients.c.patient_id == patient_id)
+    )
+    return [(row.tenant, row.patient_id) for row in rows]

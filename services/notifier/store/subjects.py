@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +13,8 @@ from services.notifier import domain
 from services.notifier.projection import ADAPTERS, Projected, Subject
 from services.notifier.store.patients import Locked, PatientKey, shared_addresses
 from services.notifier.tables import subjects
+
+D = TypeVar("D")
 
 _PATIENT = tuple_(subjects.c.tenant, subjects.c.patient_id)
 _SUBJECT = tuple_(subjects.c.tenant, subjects.c.subject)
@@ -41,7 +44,7 @@ async def record_subjects(
     for each in states:
         family = each.subject.partition("/")[0]
         plain = ADAPTERS[family].dump_json(each.state)
-        sealed = locked[each.tenant, each.patient_id].data_key.seal_bytes(plain, each.subject)
+        sealed = locked[each.tenant, each.patient_id].data_key.seal_bytes(plain, each.subject.encode())
         rows.append({
             "tenant": each.tenant, "subject": each.subject, "patient_id": each.patient_id,
             "version": each.version, "state": sealed,
@@ -66,7 +69,7 @@ async def load_truths(connection: AsyncConnection, locked: Iterable[Locked]) -> 
     found: defaultdict[PatientKey, defaultdict[str, list[Subject]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         family = row.subject.partition("/")[0]
-        plain = by_key[row.tenant, row.patient_id].data_key.open_bytes(row.state, row.subject)
+        plain = by_key[row.tenant, row.patient_id].data_key.open_bytes(row.state, row.subject.encode())
         found[row.tenant, row.patient_id][family].append(ADAPTERS[family].validate_json(plain))
     hashes: defaultdict[str, set[str]] = defaultdict(set)
     for patient in by_key.values():
@@ -76,20 +79,20 @@ async def load_truths(connection: AsyncConnection, locked: Iterable[Locked]) -> 
 
 
 def _truth(locked: Locked, families: Mapping[str, list[Subject]], shared: frozenset[str]) -> domain.Truth:
-    def all_of(family: str) -> tuple[Subject, ...]:
-        return tuple(families.get(family, ()))
+    def all_of(kind: type[D]) -> tuple[D, ...]:
+        return tuple(each for its in families.values() for each in its if isinstance(each, kind))
 
-    patient = next(iter(all_of("patient")), None)
-    if isinstance(patient, domain.Patient):
+    patient = next(iter(all_of(domain.Patient)), None)
+    if patient is not None:
         patient = replace(patient, email_hash=locked.email_hash, shares_address=locked.email_hash in shared)
     return domain.Truth(
         tenant=locked.tenant,
         patient_id=locked.patient_id,
         patient=patient,
-        enrolments=all_of("enrolment"),
-        appointments=all_of("appointment"),
-        paperwork=all_of("paperwork"),
-        consents=all_of("consent"),
-        preferences=all_of("preference"),
+        enrolments=all_of(domain.Enrolment),
+        appointments=all_of(domain.Appointment),
+        paperwork=all_of(domain.Paperwork),
+        consents=all_of(domain.Consent),
+        preferences=all_of(domain.Preference),
         incomplete=locked.incomplete,
     )

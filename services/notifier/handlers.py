@@ -1,0 +1,134 @@
+"""Kafka in: a batch of intake events becomes projections, then plans. One transaction, held by the consumer."""
+
+import hashlib
+import hmac
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.consumer import DeadLetter, Event
+from chassis.outbox import put
+from chassis.sealing import Keyring
+from services.notifier.domain import Appointment, Patient, Told
+from services.notifier.projection import Projected, project
+from services.notifier.replan import Planner
+from services.notifier.store.ledger import get_told, record_told
+from services.notifier.store.patients import (
+    Locked,
+    PatientKey,
+    get_known,
+    lock_or_add_patients,
+    mark_incomplete,
+    set_addresses,
+)
+from services.notifier.store.subjects import newer, record_subjects
+from services.notifier.store.worklist import Entry, close_entries, open_entries
+from services.notifier.tables import outbox
+from services.notifier.told import told_after_event
+
+USES = frozenset({
+    "patient.registered", "patient.updated", "patient.restricted", "patient.unrestricted", "patient.deceased",
+    "patient.deceased-reversed", "patient.closed", "patient.erased", "patient.merged", "patient.absorbed",
+    "enrolment.opened", "enrolment.closed",
+    "appointment.scheduled", "appointment.rescheduled", "appointment.updated", "appointment.cancelled",
+    "appointment.arrived", "appointment.completed", "appointment.no_show", "appointment.removed",
+    "paperwork.requested", "paperwork.received", "paperwork.waived", "paperwork.reopened",
+    "consent.granted", "consent.withdrawn", "preference.changed", "heartbeat",
+})  # fmt: skip
+"""Event names this service reads; the rest of the topic is ignored."""
+
+LETTERS = "letters/"
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeHandlers:
+    """Handles ``intake.events.v1``. ``ring`` opens contact and care blocks; ``master`` wraps patients' keys at rest."""
+
+    ring: Keyring
+    master: Keyring
+    address_key: bytes
+    planner: Planner
+
+    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> None:
+        """Keep the newest state of each subject, note what patients were told, and re-plan whoever changed."""
+        now = self.planner.clock.now()
+        states = [project(event, self.ring) for event in events]
+        locked = await lock_or_add_patients(connection, [(s.tenant, s.patient_id) for s in states], self.master, now)
+        fresh = await newer(connection, states)
+        await record_subjects(connection, fresh, locked)
+        await set_addresses(connection, self._addresses(fresh, locked))
+        told = await self._told(connection, states)
+        changed = {(s.tenant, s.patient_id) for s in fresh} | told
+        again = await lock_or_add_patients(connection, changed, self.master, now)
+        await self.planner.replan(connection, list(again.values()), release_held=True)
+
+    def _addresses(
+        self, fresh: Sequence[Projected], locked: Mapping[PatientKey, Locked]
+    ) -> list[tuple[Locked, str | None]]:
+        changed = []
+        for each in fresh:
+            if isinstance(each.state, Patient):
+                patient, new = locked[each.tenant, each.patient_id], address_hash(self.address_key, each.state)
+                if new != patient.email_hash:
+                    changed.append((patient, new))
+        return changed
+
+    async def _told(self, connection: AsyncConnection, states: Sequence[Projected]) -> set[PatientKey]:
+        """``patient_told_at`` counts even in a version that a newer one has overtaken."""
+        said = [(s, s.state) for s in states if isinstance(s.state, Appointment) and s.state.patient_told_at]
+        keys = {(s.tenant, s.patient_id) for s, _ in said}
+        known = await get_told(connection, keys) if keys else {}
+        heard: defaultdict[PatientKey, dict[str, Told]] = defaultdict(dict)
+        for each, visit in said:
+            key = (each.tenant, each.patient_id)
+            before = heard[key].get(visit.appointment_id) or known.get(key, {}).get(visit.appointment_id)
+            after = told_after_event(before, visit)
+            if after and after != before:
+                heard[key][visit.appointment_id] = after
+        await record_told(connection, [(key, told) for key, its in heard.items() for told in its.values()])
+        return {key for key, its in heard.items() if its}
+
+    async def buried(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+        """What is known of these patients is incomplete: hold their mail, tell staff."""
+        now = self.planner.clock.now()
+        for letter in letters:
+            for key in await self._of(connection, letter):
+                await mark_incomplete(connection, key, +1)
+                opened = await open_entries(connection, [_letter_entry(key)], now)
+                await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in opened])
+
+    async def released(self, connection: AsyncConnection, letter: DeadLetter) -> None:
+        """The letter was redriven or dismissed: what it held may go on."""
+        now = self.planner.clock.now()
+        for key in await self._of(connection, letter):
+            if await mark_incomplete(connection, key, -1) == 0:
+                closed = await close_entries(connection, LETTERS, [key], [], now)
+                await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in closed])
+            locked = await lock_or_add_patients(connection, [key], self.master, now)
+            await self.planner.replan(connection, list(locked.values()), release_held=True)
+
+    async def _of(self, connection: AsyncConnection, letter: DeadLetter) -> list[PatientKey]:
+        """Whom a letter concerns. Without a readable tenant: every patient known under its key."""
+        if letter.key is None:
+            return []
+        if letter.tenant is None:
+            return await get_known(connection, letter.key)
+        await lock_or_add_patients(connection, [(letter.tenant, letter.key)], self.master, self.planner.clock.now())
+        return [(letter.tenant, letter.key)]
+
+
+def _letter_entry(key: PatientKey) -> Entry:
+    tenant, patient_id = key
+    return Entry(tenant, patient_id, f"{LETTERS}{patient_id}", "truth_incomplete")
+
+
+def address_hash(key: bytes, patient: Patient) -> str | None:
+    """A keyed hash of the address, the same for spellings that reach one mailbox as a rule: case and NFC are folded."""
+    if patient.email is None:
+        return None
+    folded = unicodedata.normalize("NFC", patient.email.reveal()).casefold()
+    return hmac.new(key, folded.encode(), hashlib.sha256).hexdigest()

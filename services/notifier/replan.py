@@ -1,0 +1,101 @@
+"""Re-planning: load truth and ledger, plan, write the difference, tell the others. One transaction, held by the caller.
+
+The same code runs for events, for time (``replan_at``), for new programs, and after a mail was sent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.clock import CivilClock
+from chassis.outbox import Message, put
+from schemas.programs import Program
+from services.notifier.difference import difference
+from services.notifier.domain import OPEN_STATES, Ledger, Plan, Truth
+from services.notifier.outcomes import Publisher
+from services.notifier.plan import plan
+from services.notifier.store.changes import Written, write_changes
+from services.notifier.store.ledger import load_ledgers
+from services.notifier.store.patients import Locked, record_plans
+from services.notifier.store.subjects import load_truths
+from services.notifier.store.worklist import Entry, close_entries, open_entries
+from services.notifier.tables import outbox
+
+STUB_AFTER = timedelta(hours=1)
+"""How long an event may be ahead of its patient's registration before staff are told."""
+
+PLAN = "plan/"
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """What planning needs beside the patient. ``programs`` by public code: replaced as a whole when one is applied."""
+
+    programs: Mapping[str, Program]
+    publisher: Publisher
+    clock: CivilClock
+
+    async def replan(self, connection: AsyncConnection, patients: Sequence[Locked], *, release_held: bool) -> None:
+        """Bring the ledger in line with the plan for patients whose rows the transaction holds."""
+        if not patients:
+            return
+        now = self.clock.now()
+        keys = [patient.key for patient in patients]
+        truths, ledgers = await load_truths(connection, patients), await load_ledgers(connection, keys)
+        plans = {key: plan(truths[key], self.programs, ledgers[key], now) for key in keys}
+        changes = {key: difference(plans[key], ledgers[key], now, release_held=release_held) for key in keys}
+        written = await write_changes(connection, changes, ledgers, now)
+        messages = await self._worklist(connection, patients, truths, plans, now)
+        for patient in patients:
+            messages += self._outcomes(patient, written[patient.key], ledgers[patient.key], now)
+        moments = {each.key: _next(each, plans[each.key], truths[each.key], now) for each in patients}
+        await record_plans(connection, [(each, moments[each.key], bool(written[each.key])) for each in patients])
+        await put(connection, outbox, messages)
+
+    def _outcomes(self, patient: Locked, written: Written, ledger: Ledger, now: datetime) -> list[Message]:
+        if not written:
+            return []
+        tenant, patient_id = patient.key
+        ended = [self.publisher.outcome(tenant, patient_id, d, version, now) for d, version in written.ended]
+        after = {each.delivery_id: each for each in ledger.deliveries} | {
+            each.delivery_id: each for each in written.all
+        }
+        still_open = [each for each in after.values() if each.state in OPEN_STATES]
+        return [*ended, self.publisher.plan_changed(tenant, patient_id, patient.plan_version + 1, still_open, now)]
+
+    async def _worklist(
+        self,
+        connection: AsyncConnection,
+        patients: Sequence[Locked],
+        truths: Mapping[tuple[str, str], Truth],
+        plans: Mapping[tuple[str, str], Plan],
+        now: datetime,
+    ) -> list[Message]:
+        entries = [entry for each in patients for entry in _entries(each, truths[each.key], plans[each.key], now)]
+        opened = await open_entries(connection, entries, now)
+        keep = [(entry.tenant, entry.key) for entry in entries]
+        closed = await close_entries(connection, PLAN, [each.key for each in patients], keep, now)
+        return [self.publisher.worklist(tenant, item, now) for tenant, item in [*opened, *closed]]
+
+
+def _entries(patient: Locked, truth: Truth, made: Plan, now: datetime) -> Iterable[Entry]:
+    """The plan's tasks that are due for a person, and the stub nobody registered."""
+    tenant, patient_id = patient.key
+    for task in made.tasks:
+        if task.due_at <= now:
+            yield Entry(
+                tenant, patient_id, f"{PLAN}{patient_id}/{task.key}", task.code, task.program,
+                task.appointment_id, task.paperwork_id, due_at=task.due_at,
+            )  # fmt: skip
+    if truth.patient is None and patient.stub_since and now >= patient.stub_since + STUB_AFTER:
+        yield Entry(tenant, patient_id, f"{PLAN}{patient_id}/stub", "unknown_patient")
+
+
+def _next(patient: Locked, made: Plan, truth: Truth, now: datetime) -> datetime | None:
+    """When time alone changes something for this patient: the plan, a task, or a stub's hour."""
+    moments = [made.replan_at, *(task.due_at for task in made.tasks)]
+    if truth.patient is None and patient.stub_since:
+        moments.append(patient.stub_since + STUB_AFTER)
+    return min((moment for moment in moments if moment and moment > now), default=None)
