@@ -1,0 +1,163 @@
+"""No protected value reaches a log line, whoever wrote it."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from chassis import logs, tracing
+from chassis.errors import Permanent
+from chassis.settings import LogLevel, ObservabilitySettings
+from schemas.protected import Protected
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """Where the process logs to during the test."""
+    handlers, level = logging.root.handlers, logging.root.level
+    stream = io.StringIO()
+    logs.configure(ObservabilitySettings(), stream)
+    yield stream
+    logging.root.handlers, logging.root.level = handlers, level
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def log() -> Any:
+    return structlog.get_logger("services.example")
+
+
+def only(lines: io.StringIO) -> dict[str, Any]:
+    (line,) = lines.getvalue().splitlines()
+    entry: dict[str, Any] = json.loads(line)
+    return entry
+
+
+def test_a_line_is_one_json_object_with_time_level_and_logger(log: Any, lines: io.StringIO) -> None:
+    log.info("relay_started", topic="intake.events.v1", rows=3)
+    entry = only(lines)
+    assert entry.pop("timestamp").endswith("Z")
+    assert entry == {
+        "event": "relay_started",
+        "level": "info",
+        "logger": "services.example",
+        "topic": "intake.events.v1",
+        "rows": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    "key", ["email", "patient_name", "rcptAddress", "phone", "birth_date", "Authorization", "body", "api_token"]
+)
+def test_a_telling_key_hides_its_value_at_any_depth(log: Any, lines: io.StringIO, key: str) -> None:
+    log.info("seen", **{key: "Ada"}, nested=[{"in": {key: {"deep": "Ada"}}}])
+    assert "Ada" not in lines.getvalue()
+    assert only(lines)[key] == "<protected>"
+
+
+@pytest.mark.parametrize("key", ["topic", "hostname", "username_hash", "filename", "part"])
+def test_an_innocent_key_shows_its_value(log: Any, lines: io.StringIO, key: str) -> None:
+    log.info("seen", **{key: "value"})
+    assert only(lines)[key] == "value"
+
+
+@dataclass
+class Person:
+    nick: str
+
+
+class Form(BaseModel):
+    nick: str
+
+
+@pytest.mark.parametrize("value", [Protected("Ada"), Person("Ada"), Form(nick="Ada"), b"Ada", [Person("Ada")]])
+def test_what_isnt_plain_shows_its_class_only(log: Any, lines: io.StringIO, value: object) -> None:
+    log.info("seen", who=value)
+    assert "Ada" not in lines.getvalue()
+
+
+def test_an_address_in_a_text_is_hidden(log: Any, lines: io.StringIO) -> None:
+    log.warning("refused by <ada@example.com>, bcc=bob@exämple.test", what="ada@example.com")
+    assert "ada" not in lines.getvalue()
+    assert "bob" not in lines.getvalue()
+
+
+def test_control_and_direction_characters_cant_forge_a_line(log: Any, lines: io.StringIO) -> None:
+    log.info("seen", reason="a\r\n{}\u202egnol" + "x" * 1000)
+    assert only(lines)["reason"].startswith("a\ufffd\ufffd{}\ufffdgnol")
+    assert len(only(lines)["reason"]) == 500
+
+
+def raise_with_cause() -> None:
+    try:
+        Form.model_validate({"nick": 17, "x": "Ada"})
+    except ValidationError as error:
+        raise LookupError("no Ada here") from error
+
+
+def test_an_exception_shows_classes_and_places_but_no_text(log: Any, lines: io.StringIO) -> None:
+    try:
+        raise_with_cause()
+    except LookupError:
+        log.exception("failed")
+    outer, inner = only(lines)["exception"]
+    assert (outer["class"], inner["class"]) == ("builtins.LookupError", "pydantic_core._pydantic_core.ValidationError")
+    assert outer["at"][-1].endswith("raise_with_cause")
+    assert "Ada" not in lines.getvalue()
+    assert "17" not in json.dumps(inner["class"])
+
+
+def test_our_own_errors_show_their_reason(log: Any, lines: io.StringIO) -> None:
+    log.error("buried", exc_info=Permanent("bad_envelope"))
+    assert only(lines)["exception"][0]["reason"] == "bad_envelope"
+
+
+def test_a_librarys_line_goes_the_same_way(lines: io.StringIO) -> None:
+    try:
+        raise ValueError("Ada lives here")
+    except ValueError:
+        logging.getLogger("some.library").exception("for %s", "ada@example.com")
+    entry = only(lines)
+    assert entry["event"] == "for <protected>"
+    assert entry["exception"][0]["class"] == "builtins.ValueError"
+    assert "Ada" not in lines.getvalue()
+
+
+def test_libraries_are_heard_from_warnings_on_and_we_from_our_level(log: Any, lines: io.StringIO) -> None:
+    logging.getLogger("some.library").info("chatter")
+    log.debug("detail")
+    assert lines.getvalue() == ""
+
+
+def test_the_level_is_a_setting(log: Any, lines: io.StringIO) -> None:
+    logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG), lines)
+    log.debug("detail")
+    assert only(lines)["event"] == "detail"
+
+
+def test_text_for_people_is_redacted_too(log: Any, lines: io.StringIO) -> None:
+    logs.configure(ObservabilitySettings(log_json=False), lines)
+    try:
+        raise ValueError("Ada")
+    except ValueError:
+        log.exception("failed", email="ada@example.com")
+    assert "failed" in lines.getvalue()
+    assert "builtins.ValueError" in lines.getvalue()
+    assert "ada" not in lines.getvalue().lower()
+
+
+def test_the_service_and_the_trace_stand_in_the_line(log: Any, lines: io.StringIO) -> None:
+    logs.bind_service("intake")
+    provider = tracing.tracer_provider("intake")
+    with tracing.span(provider, "work", traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01"):
+        log.info("seen")
+        assert (tracing.current_traceparent() or "").split("-")[1] == "ab" * 16
+    assert only(lines)["service"] == "intake"
+    assert only(lines)["trace_id"] == "ab" * 16
