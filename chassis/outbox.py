@@ -7,9 +7,26 @@ id is always committed first; ids of other keys may become visible in any order.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, MetaData, Table, Text, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    false,
+    func,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
@@ -36,6 +53,15 @@ class Message:
         """Bytes of key, headers and value."""
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return headers + len(self.key or b"") + len(self.value or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A stored message; ``age`` is how long it has been waiting, by the database's clock."""
+
+    id: int
+    message: Message
+    age: timedelta
 
 
 class HeaderList(TypeDecorator[Headers]):
@@ -82,3 +108,35 @@ async def put(connection: AsyncConnection, outbox: Table, messages: Sequence[Mes
             {"topic": each.topic, "key": each.key, "headers": each.headers, "value": each.value} for each in messages
         ]
         await connection.execute(outbox.insert().values(created_at=database_now()), rows)
+
+
+async def oldest(connection: AsyncConnection, outbox: Table, limit: int) -> list[OutboxRow]:
+    """The oldest unsent rows, by id."""
+    c = outbox.c
+    found = await connection.execute(
+        select(c.id, c.topic, c.key, c.headers, c.value, c.created_at, database_now().label("now"))
+        .where(c.published.is_(False))
+        .order_by(c.id)
+        .limit(limit)
+    )
+    return [
+        OutboxRow(row.id, Message(row.topic, row.key, row.headers, row.value), row.now - row.created_at)
+        for row in found
+    ]
+
+
+async def unsent(connection: AsyncConnection, outbox: Table) -> int:
+    """How many rows wait."""
+    found = await connection.execute(select(func.count()).select_from(outbox).where(outbox.c.published.is_(False)))
+    return found.scalar_one()
+
+
+async def confirm(connection: AsyncConnection, outbox: Table, ids: Sequence[int], *, keep: bool) -> None:
+    """The broker has these rows: delete them, or, where they may be needed again, keep them as published."""
+    mine = outbox.c.id.in_(ids)
+    await connection.execute(update(outbox).where(mine).values(published=True) if keep else delete(outbox).where(mine))
+
+
+async def unpublish(connection: AsyncConnection, outbox: Table) -> None:
+    """All kept rows are unsent again."""
+    await connection.execute(update(outbox).where(outbox.c.published.is_(True)).values(published=False))
