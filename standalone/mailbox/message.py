@@ -9,20 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import EmailPolicy
+from email.policy import default
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-
-
-class _Utf8Headers(EmailPolicy):
-    """The standard policy, but headers may be raw UTF-8 (RFC 6532), which the standard one replaces by U+FFFD."""
-
-    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        name, value = super().header_source_parse(sourcelines)
-        return name, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-_POLICY = _Utf8Headers()
 
 
 @dataclass(frozen=True)
@@ -37,7 +26,7 @@ class Message:
 
     @cached_property
     def _mail(self) -> EmailMessage:
-        mail = message_from_bytes(self.source, policy=_POLICY)
+        mail = message_from_bytes(self.source, policy=default)
         assert isinstance(mail, EmailMessage)  # noqa: S101 - what this policy makes; for the type checker
         return mail
 
@@ -45,9 +34,12 @@ class Message:
         """The decoded value of the first header of that name, or ""."""
         try:
             return str(self._mail.get(name, "")).strip()
-        except (AttributeError, IndexError, LookupError, ValueError):  # the standard parser's own slips on odd input
-            values = (str(value) for key, value in self._mail.raw_items() if key.lower() == name.lower())
-            return next(values, "").strip()
+        except Exception:  # the standard parser of addresses has slips of every type: AttributeError for "::@;)"
+            return self._raw_header(name)
+
+    def _raw_header(self, name: str) -> str:
+        raw = next(str(value) for key, value in self._mail.raw_items() if key.lower() == name.lower())
+        return " ".join(raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
 
     @property
     def subject(self) -> str:

@@ -77,7 +77,7 @@ async def test_from_the_list_one_tap_opens_a_mail_and_its_tabs(mailbox: Mailbox,
     assert await page.frame_locator("iframe").get_by_text("The HTML part").is_visible()
     await page.get_by_role("link", name="Text", exact=True).click()
     assert await page.get_by_text("You have an appointment with Cedars-Sinai.").is_visible()
-    await page.get_by_role("link", name="Calendar file").click()
+    await page.get_by_role("link", name="Calendar", exact=True).click()
     async with page.expect_download() as loading:
         await page.get_by_role("link", name="Download .ics").click()
     assert (await loading.value).suggested_filename == "calendar.ics"

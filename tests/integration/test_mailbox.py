@@ -189,7 +189,8 @@ async def test_while_stopped_it_refuses_connections_cuts_open_ones_and_comes_bac
     await reader.readline()
     await mailbox.stop()
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await reader.readexactly(1)
+        async with asyncio.timeout(5):
+            await reader.readexactly(1)
     writer.close()
     with pytest.raises(OSError, match="Connect"):
         await asyncio.open_connection("127.0.0.1", port)
@@ -294,6 +295,14 @@ def test_no_mail_is_too_malformed_to_be_shown(headers: list[tuple[bytes, bytes]]
     whole = view.whole(Message("id", datetime(2027, 3, 9, tzinfo=UTC), "a\udcff@example.org", ("b",), source))
     assert whole.model_dump_json()
     assert view.when(whole.date)
+
+
+@pytest.mark.parametrize("value", [b"::@;)", b"--\xc3\xa9@[>\xc3\xa9)?b?,"])
+def test_a_header_which_the_standard_parser_trips_over_is_shown_as_it_is(value: bytes) -> None:
+    source = b"To: " + value + b"\r\n\r\nbody"
+    shown = view.whole(Message("id", datetime(2027, 3, 9, tzinfo=UTC), "a", ("b",), source))
+    assert shown.to_header == value.decode("utf-8", "replace")
+    assert shown.model_dump_json()
 
 
 @pytest.mark.parametrize(
