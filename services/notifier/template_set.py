@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 
 from babel import Locale
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template, select_autoescape
+from markupsafe import Markup
 
 from schemas.outcomes import Kind
 
@@ -47,7 +48,7 @@ def template_set(kind: Kind, language: str) -> TemplateSet:
 @cache
 def environment() -> Environment:
     """HTML is escaped, text isn't; an unknown variable is an error, never an empty word."""
-    return Environment(
+    made = Environment(
         loader=FunctionLoader(lambda name: files("templates").joinpath(name).read_text("utf-8")),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),
         undefined=StrictUndefined,
@@ -56,6 +57,14 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
+    made.filters["unbroken"] = unbroken
+    return made
+
+
+def unbroken(words: str) -> Markup:
+    """Text for HTML whose hyphens end no line: a phone number in two pieces is hard to read and to dial."""
+    hold = Markup('<span style="white-space:nowrap;">{}</span>').format
+    return Markup(" ").join(hold(word) if "-" in word else word for word in words.split())
 
 
 def email_templates() -> Iterator[tuple[Kind, str]]:

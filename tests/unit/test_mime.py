@@ -17,6 +17,7 @@ from services.notifier.mime import Part, address_header, message, text_header, t
 
 REFUSED = "\r\n\0\x07\x1f\x7f\x85\u2028\u2029\u200e\u200f\u061c\u202a\u202e\u2066\u2069\ud800"
 NO_SURROGATES: tuple[Literal["Cs"]] = ("Cs",)
+BODY = st.text(st.characters(exclude_categories=NO_SURROGATES), max_size=400)
 ANY_TEXT = st.text(
     st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters=REFUSED), min_size=1, max_size=300
 )
@@ -113,9 +114,7 @@ def test_an_address_that_is_not_ascii_is_written_as_utf8() -> None:
     assert address_header("To", "señora@ejemplo.example") == "To: señora@ejemplo.example\r\n".encode()
 
 
-@given(
-    st.text(st.characters(exclude_categories=NO_SURROGATES), max_size=400), st.text(max_size=50).filter(str.isprintable)
-)
+@given(BODY, st.text(max_size=50).filter(str.isprintable))
 def test_any_body_comes_back_whole(text: str, html: str) -> None:
     content = a_message(text=text, html=html, calendar="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
     parts = [part for part in message_from_bytes(content).walk() if not part.is_multipart()]
@@ -130,7 +129,7 @@ def _body(text: str) -> bytes:
     return lines.replace("\n", "\r\n").encode()
 
 
-@given(st.text(st.characters(exclude_categories=NO_SURROGATES), max_size=400))
+@given(BODY)
 def test_a_message_is_short_ascii_lines_that_end_in_crlf(text: str) -> None:
     content = a_message(text=text, html="x" * 3000)
     assert content.isascii()

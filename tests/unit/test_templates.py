@@ -8,7 +8,7 @@ import pytest
 from schemas.outcomes import Kind
 from services.notifier.mail import KINDS
 from services.notifier.template_lint import Finding, lint_template, lint_templates
-from services.notifier.template_set import email_templates, template_set
+from services.notifier.template_set import email_templates, template_set, unbroken
 from services.notifier.variables import VARIABLES, Class
 from standalone.compile_templates import EMAIL, compile_one, disagreements, main
 
@@ -95,12 +95,16 @@ def test_an_unknown_tag_is_noticed() -> None:
 
 def test_an_expression_that_is_lost_is_noticed() -> None:
     with pytest.raises(ValueError, match="doesn't survive"):
-        compile_one(
-            '<mjml><mj-body><mj-section><mj-column><mj-text bogus="{{ phone }}">x</mj-text></mj-column></mj-section></mj-body></mjml>'
-        )
+        compile_one('<mjml><mj-body><mj-section bogus="{{ phone }}"></mj-section></mj-body></mjml>')
 
 
 def test_the_version_changes_with_any_file_of_the_set() -> None:
     versions = {template_set(kind, "en").version for kind in KINDS}
     assert len(versions) == len(KINDS)
     assert template_set(Kind.REMINDER, "en-US").version == template_set(Kind.REMINDER, "en").version
+
+
+def test_a_phone_number_stays_on_one_line_and_escaped() -> None:
+    held = '<span style="white-space:nowrap;">1-800</span>'
+    assert unbroken("1-800 <b> & x") == f"{held} &lt;b&gt; &amp; x"
+    assert unbroken("<i>-") == '<span style="white-space:nowrap;">&lt;i&gt;-</span>'
