@@ -6,9 +6,10 @@ from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 
+from chassis.scope import Scope
 from schemas.patient import PatientStatus
 from services.intake.domain.commands import Command, Context
-from services.intake.domain.record import Record
+from services.intake.domain.record import Enrolment, Record
 from services.intake.domain.refusals import Problem
 
 OLDEST_BIRTH = 130
@@ -77,3 +78,9 @@ def in_order(record: Record, command: Command) -> Problem | None:
     if heard is None or heard.source != command.source or command.time >= heard.time:
         return None
     return Problem("/time", "a later event of this subject has been accepted from this source")
+
+
+def visible(record: Record, scope: Scope) -> bool:
+    """Whether the scope reaches this patient: through an enrolment, or because the patient has none yet."""
+    programs = {each.program for each in record.all(Enrolment)}
+    return not programs or any(scope.allows(program) for program in programs)

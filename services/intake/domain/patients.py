@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from schemas.patient import PatientPosted, PatientReason, PatientStatus
 from services.intake.domain.checks import address_is_one, birth_date_is_one, in_order, zone_exists
 from services.intake.domain.commands import Command, Context, posted_as
-from services.intake.domain.record import Enrolment, Patient, Record
+from services.intake.domain.record import Patient, Record
 from services.intake.domain.refusals import Problem, refuse, refuse_all
 
 _S = PatientStatus
@@ -39,7 +39,6 @@ MOVES: Mapping[str, Move] = {
 
 def decide_patient(record: Record, command: Command, context: Context) -> Patient:
     """The patient after the command; ``Refused``."""
-    _within_scope(record, context)
     patient = record.patient
     if command.name == "patient.registered":
         return _registered(patient, command, context)
@@ -49,13 +48,6 @@ def decide_patient(record: Record, command: Command, context: Context) -> Patien
         return _updated(record, patient, command, context)
     posted_as(PatientReason, command)
     return _moved(patient, MOVES[command.name])
-
-
-def _within_scope(record: Record, context: Context) -> None:
-    """A key for some programs doesn't touch patients who are in other programs only."""
-    programs = {each.program for each in record.all(Enrolment)}
-    if programs and not any(context.scope.allows(program) for program in programs):
-        raise refuse("/subject", "the patient is in no program you may use")
 
 
 def _registered(patient: Patient | None, command: Command, context: Context) -> Patient:

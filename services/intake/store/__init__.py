@@ -1,0 +1,1 @@
+"""All SQL of intake. Callers hold the transaction; only the edge commits."""
