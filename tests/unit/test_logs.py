@@ -20,13 +20,11 @@ from schemas.protected import Protected
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """Where the process logs to during the test."""
-    handlers, level = logging.root.handlers, logging.root.level
     stream = io.StringIO()
     logs.configure(ObservabilitySettings(), stream)
     yield stream
-    logging.root.handlers, logging.root.level = handlers, level
     structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
+    logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG))
 
 
 @pytest.fixture
