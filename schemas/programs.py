@@ -41,9 +41,13 @@ class VisitType(Contract):
 
 
 class PreparationItem(Contract):
-    """One line of the checklist. ``only_from_outside``: left out when the patient is known to be inside."""
+    """One line of the checklist, shown at these ``steps`` of a visit (and in a mail that stands for one of them).
+
+    ``only_from_outside``: left out when the patient is known to come from inside the network.
+    """
 
     text: Paragraph
+    steps: frozenset[StepId]
     only_from_outside: bool = False
 
 
@@ -100,9 +104,13 @@ class PaperworkPolicy(Contract):
 
 
 class Policy(Contract):
-    """The reminder policy. ``hour`` is local to the recipient; ``bundle``: how far apart intents may share one mail."""
+    """The reminder policy. ``hour`` is local to the recipient; ``bundle``: how far apart intents may share one mail.
+
+    ``evening``, also local to the recipient: when a step goes that would fall outside the window.
+    """
 
     hour: time
+    evening: time = time(18)
     min_lead: timedelta
     bundle: timedelta
     last_until_on_site: timedelta

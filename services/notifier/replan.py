@@ -18,7 +18,7 @@ from services.notifier.outcomes import Publisher
 from services.notifier.plan import plan
 from services.notifier.store.changes import Written, write_changes
 from services.notifier.store.ledger import load_ledgers
-from services.notifier.store.patients import Locked, record_plans
+from services.notifier.store.patients import Locked, PatientKey, bump_revision, record_plans
 from services.notifier.store.subjects import load_truths
 from services.notifier.store.worklist import Entry, close_entries, open_entries
 from services.notifier.tables import outbox
@@ -27,6 +27,7 @@ STUB_AFTER = timedelta(hours=1)
 """How long an event may be ahead of its patient's registration before staff are told."""
 
 PLAN = "plan/"
+_NOTHING: Mapping[PatientKey, Written] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,18 @@ class Planner:
     publisher: Publisher
     clock: CivilClock
 
-    async def replan(self, connection: AsyncConnection, patients: Sequence[Locked], *, release_held: bool) -> None:
-        """Bring the ledger in line with the plan for patients whose rows the transaction holds."""
+    async def replan(
+        self,
+        connection: AsyncConnection,
+        patients: Sequence[Locked],
+        *,
+        release_held: bool,
+        already: Mapping[PatientKey, Written] = _NOTHING,
+    ) -> None:
+        """Bring the ledger in line with the plan for patients whose rows the transaction holds.
+
+        ``already`` is what this transaction has changed before, to be told to others with the rest.
+        """
         if not patients:
             return
         now = self.clock.now()
@@ -47,12 +58,23 @@ class Planner:
         plans = {key: plan(truths[key], self.programs, ledgers[key], now) for key in keys}
         changes = {key: difference(plans[key], ledgers[key], now, release_held=release_held) for key in keys}
         written = await write_changes(connection, changes, ledgers, now)
+        for key, before in already.items():
+            written[key].all = before.all + written[key].all
+            written[key].ended = before.ended + written[key].ended
         messages = await self._worklist(connection, patients, truths, plans, now)
         for patient in patients:
             messages += self._outcomes(patient, written[patient.key], ledgers[patient.key], now)
         moments = {each.key: _next(each, plans[each.key], truths[each.key], now) for each in patients}
         await record_plans(connection, [(each, moments[each.key], bool(written[each.key])) for each in patients])
         await put(connection, outbox, messages)
+
+    async def publish(
+        self, connection: AsyncConnection, patient: Locked, ledger: Ledger, written: Written, now: datetime
+    ) -> int:
+        """Tell others what this transaction changed without planning; returns the patient's new revision."""
+        await put(connection, outbox, self._outcomes(patient, written, ledger, now))
+        await bump_revision(connection, patient, plan_changed=bool(written))
+        return patient.revision + 1
 
     def _outcomes(self, patient: Locked, written: Written, ledger: Ledger, now: datetime) -> list[Message]:
         if not written:

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.outcomes import DeliveryState
 from services.notifier.difference import Changes
 from services.notifier.domain import Delivery, Ledger, Reason, Wanted
-from services.notifier.store.ledger import add_deliveries, add_history, change_deliveries
+from services.notifier.store.ledger import add_deliveries, add_history, change_deliveries, next_outcome_versions
 from services.notifier.store.patients import PatientKey
-from services.notifier.tables import deliveries
 
 S = DeliveryState
 
@@ -50,7 +48,7 @@ async def write_changes(
 ) -> dict[PatientKey, Written]:
     """Write every patient's changes at civil time ``now``; returns what each one's deliveries became."""
     rows, written = _Statements(), {}
-    versions = await _outcome_versions(connection, changes)
+    versions = await next_outcome_versions(connection, [each for its in changes.values() for each in _ending(its)])
     for key, its in changes.items():
         before = {each.delivery_id: each for each in ledgers[key].deliveries}
         written[key] = _one(key, its, before, versions, rows, now)
@@ -61,16 +59,6 @@ async def write_changes(
     await change_deliveries(connection, rows.request)
     await add_history(connection, rows.history, now, "plan")
     return written
-
-
-async def _outcome_versions(connection: AsyncConnection, changes: Mapping[PatientKey, Changes]) -> dict[str, int]:
-    """Each ending delivery's last outcome version: a reopened one has had an outcome before."""
-    ids = [each for its in changes.values() for each in _ending(its)]
-    if not ids:
-        return {}
-    columns = (deliveries.c.delivery_id, deliveries.c.outcome_version)
-    rows = await connection.execute(select(*columns).where(deliveries.c.delivery_id.in_(ids)))
-    return {row.delivery_id: row.outcome_version for row in rows}
 
 
 def _ending(its: Changes) -> list[str]:
@@ -88,7 +76,7 @@ def _one(
     written = Written()
 
     def end(old: Delivery, state: S, reason: Reason | None) -> None:
-        version = versions.get(old.delivery_id, 0) + 1
+        version = versions[old.delivery_id]
         ended = replace(old, state=state, reason=reason, ended_at=now)
         rows.state.append({
             "delivery_id": old.delivery_id, "state": state, "reason": reason, "ended_at": now,
@@ -132,12 +120,19 @@ def _one(
 
 
 def _moved(old: Delivery, wanted: Wanted) -> Delivery:
-    return replace(old, due_at=wanted.due_at, useful_until=wanted.useful_until, rides=wanted.rides, reason=None)
+    return replace(
+        old, kind=wanted.kind, appointment_id=wanted.appointment_id, due_at=wanted.due_at,
+        useful_until=wanted.useful_until, rides=wanted.rides, reason=None,
+    )  # fmt: skip
 
 
 def _times(wanted: Wanted) -> dict[str, Any]:
-    """What a move sets; back-off by the database's clock is forgotten with the old time."""
+    """What a move sets; back-off by the database's clock is forgotten with the old time.
+
+    Kind and visit too: a new booking may take the place of a visit that is off under the same key.
+    """
     return {
+        "kind": wanted.kind, "appointment_id": wanted.appointment_id,
         "due_at": wanted.due_at, "due_local": wanted.due_local, "zone": wanted.zone, "rides": wanted.rides,
         "useful_until": wanted.useful_until, "priority": wanted.priority, "asks_confirm": wanted.asks_confirm,
         "asks_left": wanted.asks_left, "rule": wanted.rule, "reason": None, "not_before": None,

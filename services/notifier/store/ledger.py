@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from chassis.store import insert
 from schemas.appointment import Modality
 from schemas.outcomes import DeliveryState, Kind
 from services.notifier.domain import Delivery, Ledger, Reason, Told
+from services.notifier.store.claims import Claim
 from services.notifier.store.patients import PatientKey
 from services.notifier.tables import arming, deliveries, history, told
 
@@ -22,7 +23,7 @@ _VIEW = (
     deliveries.c.delivery_id, deliveries.c.dedup_key, deliveries.c.kind, deliveries.c.program, deliveries.c.state,
     deliveries.c.reason, deliveries.c.due_at, deliveries.c.useful_until, deliveries.c.appointment_id,
     deliveries.c.paperwork_id, deliveries.c.step, deliveries.c.mail_id, deliveries.c.entered_sending,
-    deliveries.c.ended_at, deliveries.c.rides, deliveries.c.tier,
+    deliveries.c.ended_at, deliveries.c.rides, deliveries.c.tier, deliveries.c.created_at,
 )  # fmt: skip
 
 
@@ -59,6 +60,48 @@ async def load_ledgers(connection: AsyncConnection, keys: Iterable[PatientKey]) 
     heard = await get_told(connection, wanted)
     armed = {row.tenant: row.armed_at for row in await connection.execute(select(arming))}
     return {key: Ledger(tuple(found[key]), heard.get(key, {}), armed.get(key[0])) for key in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRow:
+    """A claimed delivery with what only its mail needs. ``zone`` is the recipient's, as planned."""
+
+    delivery: Delivery
+    zone: str
+    asks_left: int | None
+    attempts: int
+
+
+async def get_claimed(connection: AsyncConnection, claim: Claim) -> list[ClaimedRow]:
+    """The claim's deliveries that are still its own, the most important first."""
+    return await _under(connection, claim, DeliveryState.UNCERTAIN if claim.again else DeliveryState.CLAIMED)
+
+
+async def get_sending(connection: AsyncConnection, claim: Claim) -> list[ClaimedRow]:
+    """The claim's deliveries that are on their way."""
+    return await _under(connection, claim, DeliveryState.SENDING)
+
+
+async def _under(connection: AsyncConnection, claim: Claim, state: DeliveryState) -> list[ClaimedRow]:
+    rows = await connection.execute(
+        select(*_VIEW, deliveries.c.zone, deliveries.c.asks_left, deliveries.c.attempts)
+        .where(
+            deliveries.c.delivery_id.in_(claim.delivery_ids),
+            deliveries.c.lease_token == claim.token,
+            deliveries.c.state == state,
+        )
+        .order_by(deliveries.c.priority, deliveries.c.due_at)
+    )
+    return [ClaimedRow(as_delivery(row), row.zone, row.asks_left, row.attempts) for row in rows]
+
+
+async def next_outcome_versions(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:
+    """The version of each delivery's next outcome: a reopened one has had outcomes before."""
+    if not ids:
+        return {}
+    columns = (deliveries.c.delivery_id, deliveries.c.outcome_version)
+    rows = await connection.execute(select(*columns).where(deliveries.c.delivery_id.in_(ids)))
+    return {row.delivery_id: row.outcome_version + 1 for row in rows}
 
 
 async def get_told(connection: AsyncConnection, keys: Iterable[PatientKey]) -> dict[PatientKey, dict[str, Told]]:

@@ -123,6 +123,15 @@ async def record_plans(connection: AsyncConnection, planned: Sequence[tuple[Lock
     await connection.execute(update(patients).where(mine).values(values), rows)
 
 
+async def bump_revision(connection: AsyncConnection, patient: Locked, *, plan_changed: bool) -> None:
+    """A new revision for a patient whose row the transaction holds."""
+    await connection.execute(
+        update(patients)
+        .where(patients.c.tenant == patient.tenant, patients.c.patient_id == patient.patient_id)
+        .values(revision=patient.revision + 1, plan_version=patient.plan_version + int(plan_changed))
+    )
+
+
 async def get_replannable(connection: AsyncConnection, civil: datetime, limit: int) -> list[PatientKey]:
     """Patients whose plan time or others have changed. Rows another process has locked are left to it."""
     due = (patients.c.replan_at <= civil) | patients.c.stale

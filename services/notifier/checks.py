@@ -1,0 +1,192 @@
+"""The last look before a mail: guard every claimed delivery on the truth of now, write each no, take the first mail.
+
+One transaction. It locks the patient and gives a new revision, so that whatever changes afterwards is noticed when the
+mail enters ``sending``.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.outbox import put
+from chassis.sealing import Keyring
+from schemas.outcomes import DeliveryState
+from services.notifier.context import Sending
+from services.notifier.domain import ON_EVENT, OPEN_STATES, SAFETY, Delivery, Reason
+from services.notifier.grouping import group
+from services.notifier.guard import Go, No, guard
+from services.notifier.replan import Planner
+from services.notifier.store.changes import Written
+from services.notifier.store.claims import Claim, postpone, release
+from services.notifier.store.ledger import (
+    ClaimedRow,
+    add_history,
+    change_deliveries,
+    get_claimed,
+    load_ledgers,
+    next_outcome_versions,
+)
+from services.notifier.store.moments import Look, look
+from services.notifier.store.patients import Locked, lock_patients
+from services.notifier.store.subjects import load_truths
+from services.notifier.store.worklist import Entry, close_entries, open_entries
+from services.notifier.tables import outbox
+
+S = DeliveryState
+AGAIN_SECONDS = 30.0
+"""How long to wait, by the database's clock, for something that isn't civil time: stale truth, a throttle."""
+
+HELD, PHONE = "held/", "phone/"
+PHONE_REASONS = frozenset({Reason.OPTED_OUT, Reason.TOO_LATE})
+"""Final reasons which, for a safety notice, leave only the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A mail that may go out now. ``looked_at`` is what the guard saw, as JSON; ``at`` is a monotonic time."""
+
+    sending: Sending
+    patient: Locked
+    revision: int
+    looked_at: str
+    at: float
+
+    @property
+    def age(self) -> float:
+        """Seconds since the guard looked."""
+        return time.monotonic() - self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Guards claims. ``simulated`` marks mails made under a simulated clock."""
+
+    planner: Planner
+    master: Keyring
+    simulated: bool = False
+
+    async def check(self, connection: AsyncConnection, claim: Claim) -> Ready | None:
+        """The claim's first mail that may go out now; None when there is none. What isn't in it is given back."""
+        now, at = self.planner.clock.now(), time.monotonic()
+        locked = (await lock_patients(connection, [claim.key], self.master))[claim.key]
+        truth = (await load_truths(connection, [locked]))[claim.key]
+        ledger = (await load_ledgers(connection, [claim.key]))[claim.key]
+        rows = await get_claimed(connection, claim)
+        if not rows:
+            return None
+        first = rows[0].delivery
+        program = self.planner.programs.get(first.program)
+        seen = await look(connection, truth, program, now)
+        programs = self.planner.programs
+        verdicts = [(r, guard(r.delivery, truth, programs.get(r.delivery.program), ledger, seen.moment)) for r in rows]
+        refused = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, No)]
+        going = {row.delivery.delivery_id: (row, verdict) for row, verdict in verdicts if isinstance(verdict, Go)}
+        written = await self._write(connection, claim, refused, now)
+        bundles = group([row.delivery for row, _ in going.values()], truth)
+        revision = await self.planner.publish(connection, locked, ledger, written, now)
+        await self._worklist(connection, claim, refused, bool(bundles), now)
+        if not bundles or program is None:
+            return None
+        bundle = bundles[0]
+        chosen = {each.delivery_id for each in bundle.deliveries}
+        mine = [going[each.delivery_id] for each in bundle.deliveries]
+        await release(connection, claim.token, [each for each in going if each not in chosen])
+        earlier = bundle.deliveries[0].mail_id if claim.again else None
+        sending = Sending(
+            bundle=bundle,
+            truth=truth,
+            ledger=ledger,
+            program=programs[bundle.deliveries[0].program],
+            tier=min(verdict.tier for _, verdict in mine),
+            mail_id=earlier or str(uuid.uuid4()),
+            zone=mine[0][0].zone,
+            asks_left=next((row.asks_left for row, _ in mine if row.asks_left is not None), None),
+            now=now,
+            simulated=self.simulated,
+        )
+        return Ready(sending, locked, revision, _looked_at(sending, seen, revision), at)
+
+    async def refuse(self, connection: AsyncConnection, claim: Claim, no: No) -> None:
+        """Hold a mail that couldn't be made (``render_error``, ``phi_lint``); the claim must still be ours."""
+        now = self.planner.clock.now()
+        locked = (await lock_patients(connection, [claim.key], self.master))[claim.key]
+        ledger = (await load_ledgers(connection, [claim.key]))[claim.key]
+        refused = [(row, no) for row in await get_claimed(connection, claim)]
+        written = await self._write(connection, claim, refused, now)
+        await self.planner.publish(connection, locked, ledger, written, now)
+        await self._worklist(connection, claim, refused, False, now)
+
+    async def _write(
+        self, connection: AsyncConnection, claim: Claim, refused: Sequence[tuple[ClaimedRow, No]], now: datetime
+    ) -> Written:
+        """Put each no in the ledger. An uncertain notice whose repeat is refused stays uncertain."""
+        written = Written()
+        if claim.again or not refused:
+            return written
+        versions = await next_outcome_versions(connection, [row.delivery.delivery_id for row, _ in refused])
+        changed, history = [], []
+        for row, no in refused:
+            old, over = row.delivery, no.state not in OPEN_STATES
+            new = replace(
+                old, state=no.state, reason=no.reason, due_at=no.again_at or old.due_at, ended_at=now if over else None
+            )
+            changed.append({
+                "delivery_id": old.delivery_id, "state": new.state, "reason": new.reason, "due_at": new.due_at,
+                "ended_at": new.ended_at, "lease_token": None, "lease_until": None, "cancel_requested": None,
+                "outcome_version": versions[old.delivery_id] - (0 if over else 1),
+            })  # fmt: skip
+            history.append((old.delivery_id, S.CLAIMED, new.state, new.reason))
+            written.all.append(new)
+            if over:
+                written.ended.append((new, versions[old.delivery_id]))
+        await change_deliveries(connection, changed)
+        later = [row.delivery.delivery_id for row, no in refused if no.state is S.PLANNED and no.again_at is None]
+        await postpone(connection, later, AGAIN_SECONDS)
+        await add_history(connection, history, now, "guard")
+        return written
+
+    async def _worklist(
+        self,
+        connection: AsyncConnection,
+        claim: Claim,
+        refused: Sequence[tuple[ClaimedRow, No]],
+        sends: bool,
+        now: datetime,
+    ) -> None:
+        """Staff hear of what a person must put right, and phone where a safety notice can't be sent."""
+        tenant, patient_id = claim.key
+        entries = [entry for row, no in refused for entry in _entries(tenant, patient_id, row.delivery, no)]
+        items = await open_entries(connection, entries, now)
+        if sends:
+            items += await close_entries(connection, f"{HELD}{patient_id}", [claim.key], [], now)
+        await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in items])
+
+
+def _entries(tenant: str, patient_id: str, delivery: Delivery, no: No) -> Iterable[Entry]:
+    def entry(key: str, code: str) -> Entry:
+        return Entry(
+            tenant, patient_id, key, code, delivery.program, delivery.appointment_id, delivery.paperwork_id,
+            delivery.delivery_id,
+        )  # fmt: skip
+
+    if no.reason in ON_EVENT:
+        yield entry(f"{HELD}{patient_id}/{no.reason}", no.reason)
+    if delivery.kind in SAFETY and (no.reason in ON_EVENT or no.reason in PHONE_REASONS):
+        yield entry(f"{PHONE}{delivery.delivery_id}", "call_patient")
+
+
+def _looked_at(sending: Sending, seen: Look, revision: int) -> str:
+    """What the guard saw, for "why": times and versions, nothing protected."""
+    return json.dumps({
+        "guarded_at": sending.now.isoformat(),
+        "revision": revision,
+        "caught_up_at": seen.caught_up_at.isoformat() if seen.caught_up_at else None,
+        "fresh_as_of": seen.fresh_as_of.isoformat() if seen.fresh_as_of else None,
+        "mails_in_eight_days": len(seen.moment.sent),
+        "tier": sending.tier,
+    })  # fmt: skip

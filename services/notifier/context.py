@@ -1,0 +1,176 @@
+"""From truth to one mail's context: which words of the program and which facts of the patient it may use. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from schemas.appointment import Modality
+from schemas.outcomes import Kind
+from schemas.patient import OutsideNetwork
+from schemas.programs import Program, VisitType
+from services.notifier import domain, mail
+from services.notifier.domain import Appointment, Delivery, Ledger, Truth
+from services.notifier.grouping import Bundle
+from services.notifier.told import told_after_mail
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One mail about to be made: what goes into it, from which truth, under whose rules, at civil time ``now``."""
+
+    bundle: Bundle
+    truth: Truth
+    ledger: Ledger
+    program: Program
+    tier: Literal[0, 1]
+    mail_id: str
+    zone: str
+    asks_left: int | None
+    now: datetime
+    simulated: bool = False
+
+    @property
+    def message_id(self) -> str:
+        return f"<{self.mail_id}@{self.program.mail_domain}>"
+
+
+def mail_of(sending: Sending) -> mail.Mail:
+    """The context of the mail. ``ValueError`` when something is missing that its kind needs."""
+    program, patient = sending.program, sending.truth.patient
+    if patient is None or patient.email is None or program.sender is None or program.mail_domain is None:
+        raise ValueError("a mail needs an address and a program that is complete")
+    visits = [_visit(sending, each) for each in sending.bundle.appointment_ids]
+    missing = _missing_forms(sending)
+    first = _appointment(sending, sending.bundle.appointment_ids[0]) if visits else None
+    return mail.Mail(
+        kind=sending.bundle.kind,
+        tier=sending.tier,
+        tenant=sending.truth.tenant,
+        patient_id=sending.truth.patient_id,
+        recipient=patient.email.reveal(),
+        return_path=f"bounces+{sending.mail_id}@{program.mail_domain}",
+        message_id=sending.message_id,
+        date=sending.now,
+        locale=patient.language,
+        zone=sending.zone,
+        program=program_mail(program),
+        visit=visits[0] if visits else None,
+        also=tuple(visits[1:]),
+        told=_void(sending),
+        given_name=patient.given_name.reveal() if patient.given_name else None,
+        preparation=_preparation(sending, first) if first else None,
+        companion=program.companion if first and first.modality is Modality.ON_SITE else None,
+        forms=tuple(program.forms.get(form, form) for form in missing) if sending.tier else (),
+        forms_count=len(missing),
+        asks_left=sending.asks_left,
+        only_reminder=_is_only_one(sending),
+        simulated=sending.simulated,
+    )
+
+
+def program_mail(program: Program) -> mail.ProgramMail:
+    """A program's part of its mails."""
+    if program.sender is None or program.mail_domain is None:
+        raise ValueError("the program is not complete")
+    return mail.ProgramMail(
+        public_name=program.public_name,
+        sender=program.sender.reveal(),
+        host=program.mail_domain,
+        phone=program.phone,
+        instruction=program.contact_instruction,
+        booking_rule=program.booking_rule,
+        emergency_block=program.emergency,
+        reply_to=program.reply_to.reveal() if program.reply_to else None,
+        deny_list=program.deny_list,
+    )
+
+
+def _appointment(sending: Sending, appointment_id: str) -> Appointment:
+    return next(each for each in sending.truth.appointments if each.appointment_id == appointment_id)
+
+
+def _visit(sending: Sending, appointment_id: str) -> mail.Visit:
+    """The visit as the mail tells it; a cancellation names the time the patient knew."""
+    visit, known = _appointment(sending, appointment_id), sending.ledger.told.get(appointment_id)
+    after = told_after_mail(sending.bundle.deliveries, sending.truth, sending.ledger.told, sending.now, certain=True)
+    void = sending.bundle.kind is Kind.CANCELLATION and known is not None and known.start is not None
+    site = sending.program.sites.get(visit.site or "")
+    return mail.Visit(
+        appointment_id=appointment_id,
+        start=known.start if void and known and known.start else visit.start,
+        end=None if void else visit.end,
+        zone=visit.zone,
+        modality=visit.modality,
+        sequence=after[appointment_id].sequence if appointment_id in after else known.sequence if known else 0,
+        clinician=visit.clinician.reveal() if visit.clinician else None,
+        site_name=site.name if site else None,
+        site_address=site.address if site else None,
+    )
+
+
+def _void(sending: Sending) -> mail.Told | None:
+    """What the patient knew for certain, and is void now."""
+    if sending.bundle.kind not in domain.SAFETY:
+        return None
+    known = sending.ledger.told.get(sending.bundle.appointment_ids[0])
+    if known is None or not known.certain or known.start is None or known.modality is None:
+        return None
+    visit = _appointment(sending, known.appointment_id)
+    return mail.Told(start=known.start, modality=known.modality, place_changed=known.site != visit.site)
+
+
+def _missing_forms(sending: Sending) -> Sequence[str]:
+    """Codes of the forms still asked for by the paperwork requests of this mail."""
+    ids = {each.paperwork_id for each in sending.bundle.deliveries if each.paperwork_id}
+    return [item.form for each in sending.truth.paperwork if each.paperwork_id in ids for item in each.missing]
+
+
+def _preparation(sending: Sending, visit: Appointment) -> tuple[str, ...] | None:
+    """The checklist lines of the steps this mail stands for; None where no approved list exists (any more)."""
+    program = sending.program
+    visit_type = program.visit_types.get(visit.visit_type)
+    steps = _steps_told(sending, visit, visit_type)
+    if steps and visit_type and steps <= {_last_step(visit_type, visit)}:
+        return ()
+    approved = (
+        program.preparation_review_by is not None and _local_date(sending, visit) <= program.preparation_review_by
+    )
+    if not (visit_type and visit_type.preparation and approved):
+        return None
+    outside = next((e.outside_network for e in sending.truth.enrolments if e.program == visit.program), None)
+    return tuple(
+        item.text
+        for item in program.preparation
+        if item.steps & steps and not (item.only_from_outside and outside is OutsideNetwork.NO)
+    )
+
+
+def _steps_told(sending: Sending, visit: Appointment, visit_type: VisitType | None) -> frozenset[str]:
+    """The steps this mail stands for: its own, or those a late booking has collapsed."""
+    if sending.bundle.kind is Kind.LATE_BOOKING:
+        chosen = visit_type.steps.get(_modality(visit)) if visit_type else None
+        return frozenset(chosen.steps) if chosen else frozenset()
+    mine = [each for each in sending.bundle.deliveries if each.appointment_id == visit.appointment_id and each.step]
+    return frozenset(each.step for each in mine if each.step)
+
+
+def _last_step(visit_type: VisitType, visit: Appointment) -> str | None:
+    chosen = visit_type.steps.get(_modality(visit))
+    return chosen.steps[-1] if chosen and chosen.steps else None
+
+
+def _modality(visit: Appointment) -> Literal["on-site", "video"]:
+    return "video" if visit.modality is Modality.VIDEO else "on-site"
+
+
+def _local_date(sending: Sending, visit: Appointment) -> date:
+    return sending.now.astimezone(ZoneInfo(visit.zone)).date()
+
+
+def _is_only_one(sending: Sending) -> bool:
+    """Whether a late booking's mail is the only one about its visit."""
+    mine: list[Delivery] = [d for d in sending.ledger.deliveries if d.appointment_id in sending.bundle.appointment_ids]
+    others = [d for d in mine if d.delivery_id not in {each.delivery_id for each in sending.bundle.deliveries}]
+    return sending.bundle.kind is Kind.LATE_BOOKING and not any(d.state in domain.OPEN_STATES for d in others)

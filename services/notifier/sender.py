@@ -1,0 +1,257 @@
+"""Claims due deliveries, guards them on current truth, renders, hands over, records. Never reads Kafka.
+
+Order of one mail: claim → a ready connection → guard (commit) → render → ``sending`` (commit) → SMTP → record (commit).
+No database session is open across SMTP. A crash before ``sending`` loses nothing, one after it leaves ``uncertain``.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from chassis.metrics import Metrics
+from chassis.store import Store, is_outage
+from schemas.outcomes import DeliveryState
+from services.notifier.checks import Checker, Ready
+from services.notifier.context import mail_of
+from services.notifier.domain import Reason
+from services.notifier.guard import No
+from services.notifier.lint import lint
+from services.notifier.recording import Recorder
+from services.notifier.render import render
+from services.notifier.smtp import Phase, Receipt, SmtpPool, SmtpSettings, SmtpUnavailable, Verdict
+from services.notifier.smtp.pool import Connection
+from services.notifier.store.claims import (
+    Claim,
+    LostClaimError,
+    begin_sending,
+    claim_due,
+    claim_uncertain,
+    expired_sending,
+    release,
+    release_expired,
+)
+from services.notifier.store.mails import add_mail, repeat_mail
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.5
+SWEEP_SECONDS = 5.0
+GUARD_SECONDS = 5.0
+"""How old the guard's look may be when the mail enters ``sending``."""
+
+Hook = Callable[[Claim], Awaitable[None]]
+UNKNOWN = Receipt(Verdict.UNCERTAIN, Phase.DOT)
+
+
+async def nothing(claim: Claim) -> None:
+    """The hook of everyday life."""
+
+
+class BrokenMailError(Exception):
+    """A mail that must not go out as it is; ``reason`` is ``render_error`` or ``phi_lint``."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished mail: its envelope (RFC 5321), bytes, and the version of its template."""
+
+    sender: str
+    recipient: str
+    content: bytes
+    template_version: str
+
+
+class Sender:
+    """One per process, as many mails at once as there are connections. ``before_guard`` stages what a demo shows."""
+
+    name = "sender"
+
+    def __init__(
+        self,
+        store: Store,
+        smtp: SmtpSettings,
+        checker: Checker,
+        recorder: Recorder,
+        metrics: Metrics,
+        *,
+        before_guard: Hook = nothing,
+    ) -> None:
+        self.store, self.checker, self.recorder, self.metrics = store, checker, recorder, metrics
+        self.smtp, self.pool = smtp, SmtpPool(smtp)
+        self.before_guard = before_guard
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unavailable: str | None = None
+        self._failures = 0
+
+    def nudge(self) -> None:
+        """Something may have become due: look now."""
+        self._wake.set()
+
+    def status(self) -> Mapping[str, object]:
+        return {"in_hand": len(self._tasks), "smtp": self._unavailable or "ready"}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Send until told to stop; then finish what is in hand."""
+        sweeper = asyncio.create_task(self._sweep(stopping))
+        try:
+            while not stopping.is_set():
+                claimed = await self._claim()
+                for claim in claimed:
+                    task = asyncio.create_task(self._work(claim))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._done)
+                if not claimed:
+                    await self._rest(stopping, POLL_SECONDS + self._pause())
+        finally:
+            sweeper.cancel()
+            await asyncio.gather(sweeper, *self._tasks, return_exceptions=True)
+            await self.pool.close()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+
+    def _pause(self) -> float:
+        """After the relay's own faults: 1 s, doubling to 30 s, so that a dead relay isn't hammered."""
+        return 0.0 if not self._failures else float(min(30, 2 ** (self._failures - 1)))
+
+    async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
+        self._wake.clear()
+        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(stopping.wait())]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _claim(self) -> list[Claim]:
+        free = self.smtp.connections - len(self._tasks)
+        if free <= 0 or (self._failures and self._tasks):
+            return []
+        token, civil = str(uuid.uuid4()), self.checker.planner.clock.now()
+        try:
+            async with self.store.write() as connection:
+                claims = await claim_due(connection, civil, token, 1 if self._failures else free)
+                if len(claims) < free:
+                    claims += await claim_uncertain(connection, civil, token, free - len(claims))
+                return claims
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("store_away", part=self.name)
+            return []
+
+    async def _work(self, claim: Claim) -> None:
+        """One claim to its end; whatever happens, the ledger says what is known."""
+        try:
+            await self.before_guard(claim)
+            async with self.pool.connection() as smtp:
+                self._unavailable, self._failures = None, 0
+                await self._one(claim, smtp)
+        except SmtpUnavailable as away:
+            self._unavailable, self._failures = str(away), self._failures + 1
+            log.warning("smtp_unavailable", cause=str(away))
+            await self._give_back(claim, self._pause() * random.uniform(0.8, 1.2))
+        except LostClaimError:
+            await self._give_back(claim, 0.0)
+        except Exception as error:
+            log.error(
+                "sending_failed", kind=type(error).__name__, outage=is_outage(error), exc_info=not is_outage(error)
+            )
+            await self._give_back(claim, POLL_SECONDS)
+
+    async def _one(self, claim: Claim, smtp: Connection) -> None:
+        async with self.store.write() as connection:
+            ready = await self.checker.check(connection, claim)
+        if ready is None:
+            return
+        try:
+            made = make(ready)
+        except BrokenMailError as broken:
+            async with self.store.write() as connection:
+                await self.checker.refuse(connection, claim, No(broken.reason, DeliveryState.HELD))
+            return
+        if ready.age > GUARD_SECONDS:
+            raise LostClaimError
+        content = await self._enter_sending(claim, ready, made)
+        began = time.monotonic()
+        receipt = await smtp.send(made.sender, made.recipient, content)
+        self.metrics.observe("sending_seconds", time.monotonic() - began, verdict=receipt.verdict)
+        await self._record(claim, receipt)
+
+    async def _enter_sending(self, claim: Claim, ready: Ready, made: Made) -> bytes:
+        ids = [each.delivery_id for each in ready.sending.bundle.deliveries]
+        lease = self.smtp.longest_send_seconds + 30
+        async with self.store.write() as connection:
+            await begin_sending(connection, claim, ids, ready.revision, ready.sending.mail_id, lease)
+            if claim.again:
+                return await repeat_mail(connection, ready.patient, ready.sending.mail_id)
+            await add_mail(
+                connection, ready.patient, ready.sending, made.content, made.template_version, ready.looked_at
+            )
+        return made.content
+
+    async def _record(self, claim: Claim, receipt: Receipt) -> None:
+        """The answer is known now and nowhere else: try until the store takes it, or the lease calls it uncertain."""
+        while True:
+            try:
+                async with self.store.write() as connection:
+                    await self.recorder.record(connection, claim, receipt, random.uniform(0.8, 1.2))
+                return
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _give_back(self, claim: Claim, back_off: float) -> None:
+        try:
+            async with self.store.write() as connection:
+                await release(connection, claim.token, claim.delivery_ids, back_off=back_off)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            # its lease runs out by itself
+
+    async def _sweep(self, stopping: asyncio.Event) -> None:
+        """What other processes left behind: expired claims go back, expired ``sending`` becomes uncertain."""
+        while not stopping.is_set():
+            try:
+                async with self.store.write() as connection:
+                    await release_expired(connection)
+                    left = await expired_sending(connection)
+                for claim in left:
+                    async with self.store.write() as connection:
+                        await self.recorder.record(connection, claim, UNKNOWN)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+            await asyncio.wait([asyncio.ensure_future(stopping.wait())], timeout=SWEEP_SECONDS)
+
+
+def make(ready: Ready) -> Made:
+    """Render and lint; ``BrokenMailError`` with the reason. The context's patient is compared with the truth's."""
+    sending = ready.sending
+    try:
+        mail = mail_of(sending)
+        rendered = render(mail)
+    except Exception as error:
+        log.error("render_error", kind=type(error).__name__, mail_kind=sending.bundle.kind)
+        raise BrokenMailError(Reason.RENDER_ERROR) from None
+    if rendered.patient_id != ready.patient.patient_id:
+        raise BrokenMailError(Reason.RENDER_ERROR)
+    if hits := lint(rendered.content, sending.tier, sending.program.deny_list):
+        log.critical(
+            "phi_lint", mail_kind=sending.bundle.kind, places=sorted({f"{hit.place}:{hit.rule}" for hit in hits})
+        )
+        raise BrokenMailError(Reason.PHI_LINT)
+    return Made(mail.return_path, mail.recipient, rendered.content, rendered.template_version)

@@ -1,0 +1,186 @@
+"""Claims by lease and token: who may work on a delivery now, by the database's clock.
+
+Correct without row locks; ``SKIP LOCKED`` is a speed-up where there is one. A claim that asks for something which is no
+longer so (another token, another revision, a cancel request) changes no row.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, literal, null, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.store import database_now
+from schemas.outcomes import DeliveryState
+from services.notifier.domain import SAFETY
+from services.notifier.store.patients import PatientKey
+from services.notifier.tables import arming, deliveries, mails, patients
+
+S = DeliveryState
+CLAIM_SECONDS = 60
+_MINE = tuple_(deliveries.c.tenant, deliveries.c.patient_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One patient's claimed deliveries. ``again`` is a repeat: uncertain safety notices, not planned deliveries."""
+
+    key: PatientKey
+    token: str
+    delivery_ids: tuple[str, ...]
+    again: bool = False
+
+
+async def claim_due(connection: AsyncConnection, civil: datetime, token: str, patients_limit: int) -> list[Claim]:
+    """Claim all due deliveries of the patients whose turn it is: safety notices first, then the longest due.
+
+    Due is ``due_at`` ≤ civil and ``not_before`` ≤ the database's clock; a tenant that isn't armed has none. A patient
+    with a delivery in somebody's hands waits: one patient, one writer.
+    """
+    due = (
+        (deliveries.c.state == S.PLANNED)
+        & (deliveries.c.due_at <= civil)
+        & (deliveries.c.useful_until > civil)
+        & (deliveries.c.not_before.is_(None) | (deliveries.c.not_before <= database_now()))
+        & deliveries.c.tenant.in_(select(arming.c.tenant))
+    )
+    in_hand = deliveries.alias()
+    busy = (
+        select(literal(1))
+        .where(in_hand.c.tenant == deliveries.c.tenant, in_hand.c.patient_id == deliveries.c.patient_id)
+        .where(in_hand.c.state.in_([S.CLAIMED, S.SENDING]))
+        .exists()
+    )
+    turn = await connection.execute(
+        select(deliveries.c.tenant, deliveries.c.patient_id)
+        .where(due, ~busy)
+        .order_by(deliveries.c.priority, deliveries.c.due_at)
+        .limit(patients_limit)
+        .with_for_update(skip_locked=True)
+    )
+    keys = {(row.tenant, row.patient_id) for row in turn}
+    if not keys:
+        return []
+    claimed = await connection.execute(
+        update(deliveries)
+        .where(due, _MINE.in_(sorted(keys)))
+        .values(state=S.CLAIMED, lease_token=token, lease_until=database_now(CLAIM_SECONDS))
+        .returning(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id)
+    )
+    return _grouped([((row.tenant, row.patient_id), row.delivery_id) for row in claimed.all()], token)
+
+
+def _grouped(rows: Iterable[tuple[PatientKey, str]], token: str, *, again: bool = False) -> list[Claim]:
+    found: dict[PatientKey, list[str]] = {}
+    for key, delivery_id in rows:
+        found.setdefault(key, []).append(delivery_id)
+    return [Claim(key, token, tuple(ids), again) for key, ids in found.items()]
+
+
+async def claim_uncertain(connection: AsyncConnection, civil: datetime, token: str, limit: int) -> list[Claim]:
+    """Claim safety notices that may not have arrived, once their lease is over, for their one repeat."""
+    once = select(mails.c.mail_id).where(mails.c.resends == 0)
+    open_ones = (
+        (deliveries.c.state == S.UNCERTAIN)
+        & deliveries.c.kind.in_(sorted(SAFETY))
+        & (deliveries.c.useful_until > civil)
+        & (deliveries.c.lease_until <= database_now())
+        & deliveries.c.mail_id.in_(once)
+    )
+    turn = select(deliveries.c.delivery_id).where(open_ones).order_by(deliveries.c.due_at).limit(limit)
+    claimed = await connection.execute(
+        update(deliveries)
+        .where(deliveries.c.delivery_id.in_(turn), open_ones)
+        .values(lease_token=token, lease_until=database_now(CLAIM_SECONDS))
+        .returning(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id)
+    )
+    return _grouped([((row.tenant, row.patient_id), row.delivery_id) for row in claimed.all()], token, again=True)
+
+
+async def release(connection: AsyncConnection, token: str, ids: Sequence[str], *, back_off: float = 0.0) -> None:
+    """Give claimed deliveries back, to be claimed again after ``back_off`` seconds of the database's clock."""
+    mine = deliveries.c.delivery_id.in_(ids) & (deliveries.c.lease_token == token) & (deliveries.c.state == S.CLAIMED)
+    await _give_back(connection, mine, database_now(back_off) if back_off else null())
+
+
+async def postpone(connection: AsyncConnection, ids: Sequence[str], seconds: float) -> None:
+    """Planned deliveries aren't claimed for so long, by the database's clock."""
+    if ids:
+        which = deliveries.c.delivery_id.in_(ids)
+        await connection.execute(update(deliveries).where(which).values(not_before=database_now(seconds)))
+
+
+async def release_expired(connection: AsyncConnection) -> None:
+    """Give back what a process claimed that is no longer there."""
+    await _give_back(
+        connection, (deliveries.c.state == S.CLAIMED) & (deliveries.c.lease_until <= database_now()), null()
+    )
+
+
+async def _give_back(connection: AsyncConnection, which: ColumnElement[bool], not_before: ColumnElement[Any]) -> None:
+    """A cancel that was asked for meanwhile is left to the plan: the patient is re-planned."""
+    asked = select(deliveries.c.tenant, deliveries.c.patient_id).where(
+        which, deliveries.c.cancel_requested.is_not(None)
+    )
+    await connection.execute(
+        update(patients).where(tuple_(patients.c.tenant, patients.c.patient_id).in_(asked)).values(stale=True)
+    )
+    free = {"state": S.PLANNED, "lease_token": None, "lease_until": None, "cancel_requested": None}
+    await connection.execute(update(deliveries).where(which).values(**free, not_before=not_before))
+
+
+class LostClaimError(Exception):
+    """What the guard saw is no longer so: roll back, give back, look again."""
+
+
+async def begin_sending(
+    connection: AsyncConnection, claim: Claim, ids: Sequence[str], revision: int, mail_id: str, seconds: float
+) -> None:
+    """``claimed → sending`` for all of ``ids``; ``LostClaimError`` unless token, revision and state are as they were.
+
+    The lease lasts ``seconds``: longer than the server may take to answer.
+    """
+    tenant, patient_id = claim.key
+    mine = (patients.c.tenant == tenant) & (patients.c.patient_id == patient_id)
+    held = await connection.execute(select(patients.c.revision).where(mine).with_for_update())
+    moved = await connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.delivery_id.in_(ids),
+            deliveries.c.lease_token == claim.token,
+            deliveries.c.lease_until > database_now(),
+            deliveries.c.state == (S.UNCERTAIN if claim.again else S.CLAIMED),
+            deliveries.c.cancel_requested.is_(None),
+        )
+        .values(
+            state=S.SENDING,
+            mail_id=mail_id,
+            entered_sending=True,
+            attempts=deliveries.c.attempts + 1,
+            lease_until=database_now(seconds),
+        )
+    )
+    if held.scalar_one() != revision or moved.rowcount != len(ids):
+        raise LostClaimError
+
+
+async def expired_sending(connection: AsyncConnection, limit: int = 100) -> list[Claim]:
+    """Deliveries whose sender died between ``sending`` and the answer."""
+    rows = await connection.execute(
+        select(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id, deliveries.c.lease_token)
+        .where(deliveries.c.state == S.SENDING, deliveries.c.lease_until <= database_now())
+        .limit(limit)
+    )
+    return [Claim((r.tenant, r.patient_id), r.lease_token, (r.delivery_id,)) for r in rows]
+
+
+async def mark_overdue(connection: AsyncConnection, civil: datetime) -> None:
+    """Patients with open deliveries that are no longer useful are re-planned: the plan calls them missed."""
+    late = select(deliveries.c.tenant, deliveries.c.patient_id).where(
+        deliveries.c.state.in_([S.PLANNED, S.HELD]), deliveries.c.useful_until <= civil
+    )
+    await connection.execute(
+        update(patients).where(tuple_(patients.c.tenant, patients.c.patient_id).in_(late)).values(stale=True)
+    )

@@ -1,0 +1,62 @@
+"""Attempts: one row a mail, what the server said of it, and addresses that refused mail for good."""
+
+from datetime import datetime
+
+from sqlalchemy import insert as plain_insert
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.store import insert
+from services.notifier.context import Sending
+from services.notifier.domain import SAFETY
+from services.notifier.smtp import Receipt
+from services.notifier.store.patients import Locked
+from services.notifier.tables import mails, patients, suppressions
+
+
+async def add_mail(
+    connection: AsyncConnection,
+    patient: Locked,
+    sending: Sending,
+    content: bytes,
+    template_version: str,
+    looked_at: str,
+) -> None:
+    """The attempt, before its first byte. A safety notice's bytes are kept, sealed, for the one repeat."""
+    kept = sending.bundle.kind in SAFETY
+    row = {
+        "mail_id": sending.mail_id, "tenant": patient.tenant, "patient_id": patient.patient_id,
+        "program": sending.program.public_code, "kind": sending.bundle.kind, "tier": sending.tier,
+        "message_id": sending.message_id, "address_hash": patient.email_hash,
+        "program_version": sending.program.version, "template_version": template_version, "looked_at": looked_at,
+        "sending_at": sending.now,
+        "content": patient.data_key.seal_bytes(content, sending.mail_id.encode()) if kept else None,
+    }  # fmt: skip
+    await connection.execute(plain_insert(mails), row)
+
+
+async def repeat_mail(connection: AsyncConnection, patient: Locked, mail_id: str) -> bytes:
+    """Count the repeat; the very bytes of the first attempt."""
+    mine = mails.c.mail_id == mail_id
+    sealed = (await connection.execute(select(mails.c.content).where(mine))).scalar_one()
+    await connection.execute(update(mails).where(mine).values(resends=mails.c.resends + 1, verdict=None, ended_at=None))
+    return patient.data_key.open_bytes(sealed, mail_id.encode())
+
+
+async def record_receipt(connection: AsyncConnection, mail_id: str, receipt: Receipt, now: datetime) -> None:
+    """What the server said, at civil time ``now``."""
+    said = {"verdict": receipt.verdict, "phase": receipt.phase, "code": receipt.code, "enhanced": receipt.enhanced}
+    await connection.execute(update(mails).where(mails.c.mail_id == mail_id).values(**said, ended_at=now))
+
+
+async def suppress(
+    connection: AsyncConnection, tenant: str, address_hash: str, receipt: Receipt, delivery_id: str, now: datetime
+) -> None:
+    """No more mail to this address; everybody who has it is re-planned."""
+    row = {
+        "tenant": tenant, "address_hash": address_hash, "code": receipt.enhanced or str(receipt.code), "since": now,
+        "delivery_id": delivery_id,
+    }  # fmt: skip
+    await connection.execute(insert(connection, suppressions).on_conflict_do_nothing(), row)
+    has_it = (patients.c.tenant == tenant) & (patients.c.email_hash == address_hash)
+    await connection.execute(update(patients).where(has_it).values(stale=True))
