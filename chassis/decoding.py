@@ -11,7 +11,7 @@ error carries a byte of the record.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -36,9 +36,9 @@ class Record:
     partition: int
     offset: int
     timestamp_ms: int
-    key: bytes | None
-    headers: Headers
-    value: bytes | None
+    key: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+    value: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

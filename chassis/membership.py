@@ -39,6 +39,7 @@ class Membership:
 
     def __init__(self, broker: KafkaBroker, kafka: KafkaSettings, topic: str, group: str, lock: asyncio.Lock) -> None:
         self._group = group
+        self._broker = broker
         self._subscriber = broker.subscriber(
             topic,
             group_id=group,
@@ -53,6 +54,7 @@ class Membership:
 
         Raises ``KafkaError`` and ``OSError`` when the broker or the topic isn't there.
         """
+        await self._broker.connect()  # FastStream wants it; a consumer-only broker has nothing to connect
         try:
             await self._subscriber.start()
             yield self._subscriber.consumer

@@ -1,0 +1,75 @@
+"""Brokers for tests: the embedded one, and Apache Kafka where ``TEST_KAFKA`` is set; topics of one's own on both."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import TopicPartition
+
+from chassis.outbox import Message
+from chassis.settings import KafkaSettings
+from standalone.broker import EmbeddedBroker
+
+APACHE = [pytest.param("apache", marks=pytest.mark.servers)] if "TEST_KAFKA" in os.environ else []
+PARTITIONS = 4
+BROKERS = ["embedded", *APACHE]
+
+
+def new_topic_name(what: str = "test") -> str:
+    """A name that no other test uses."""
+    return f"{what}.{secrets.token_hex(6)}.v1"
+
+
+@asynccontextmanager
+async def running_broker(kind: str, folder: Path) -> AsyncIterator[KafkaSettings]:
+    """Settings of a broker of the kind ``embedded`` or ``apache``."""
+    if kind == "apache":
+        yield KafkaSettings(bootstrap=os.environ["TEST_KAFKA"])
+        return
+    async with EmbeddedBroker(folder) as broker:
+        yield KafkaSettings(bootstrap=broker.bootstrap, embedded=True)
+
+
+@pytest.fixture(params=BROKERS)
+async def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[KafkaSettings]:
+    async with running_broker(request.param, tmp_path) as settings:
+        yield settings
+
+
+async def create_topic(kafka: KafkaSettings, topic: str, partitions: int = PARTITIONS) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, partitions, 1)])
+    finally:
+        await admin.close()
+
+
+async def publish(kafka: KafkaSettings, messages: Sequence[Message], partition: int | None = None) -> None:
+    """Put ``messages`` on their topics in their order, all awaited."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
+        sent = [
+            await producer.send(each.topic, each.value, each.key, partition=partition, headers=list(each.headers))
+            for each in messages
+        ]
+        for one in sent:
+            await one
+
+
+async def committed(kafka: KafkaSettings, group: str, topic: str) -> dict[int, int]:
+    """The group's committed offsets per partition, as the broker has them; partitions without one are absent."""
+    client = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+    await client.start()
+    try:
+        await client.topics()
+        ours = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        client.assign(ours)
+        offsets = {each.partition: await client.committed(each) for each in ours}
+    finally:
+        await client.stop()
+    return {partition: offset for partition, offset in offsets.items() if offset is not None}
