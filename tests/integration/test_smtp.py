@@ -87,6 +87,16 @@ async def test_421_is_not_sent_and_closes_the_line(server: SmtpServer, step: Ste
     assert (server.connections, len(server.mails)) == (2, 1)
 
 
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data", "dot"])
+async def test_421_closes_the_line_although_the_server_does_not(step: Step) -> None:
+    async with SmtpServer(lingers=True) as server, pool_to(server) as pool:
+        server.script(step, "421 4.3.2 closing")
+        assert (await send_one(pool)).code == 421
+        await the_next_mail_is_accepted(pool, server)
+        assert "RSET" not in server.commands
+        assert server.connections == 2
+
+
 @pytest.mark.parametrize("step", ["mail", "rcpt", "data", "body"])
 async def test_a_line_lost_before_the_dot_is_not_sent(server: SmtpServer, step: Step) -> None:
     server.script(step, Deed.DROP)
@@ -127,6 +137,17 @@ async def test_silence_after_the_dot_is_uncertain_although_the_server_may_accept
         await eventually(lambda: len(server.mails) == 1)
         await the_next_mail_is_accepted(pool, server)
     assert server.connections == 2
+
+
+async def test_the_dot_has_its_own_patience() -> None:
+    async with SmtpServer() as server, pool_to(server, command_seconds=0.1) as pool:
+        server.script("dot", Deed.STALL)
+        sending = asyncio.create_task(send_one(pool))
+        await eventually(lambda: server.stalled)
+        over = asyncio.get_running_loop().time() + 0.2
+        await eventually(lambda: asyncio.get_running_loop().time() > over)
+        server.release()
+        assert await sending == ACCEPTED
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,18 @@ async def test_a_relay_that_does_not_begin_properly_is_unavailable(
         await eventually(lambda: answer is Deed.STALL or server.open_connections == 1)
 
 
+async def test_a_relay_that_takes_its_time_over_every_answer_is_unavailable_when_all_together_take_too_long() -> None:
+    async with SmtpServer(delay=0.2) as server, pool_to(server, connect_seconds=0.3) as pool:
+        assert (await unavailable(pool)).receipt == Receipt(Verdict.UNSENT, Phase.CONNECT)
+
+
+async def test_a_farewell_behind_the_last_answer_before_the_hand_over_is_seen() -> None:
+    async with SmtpServer(login=("u", "p")) as server, pool_to(server, username="u", password="p") as pool:
+        server.script("auth", "235 2.7.0 welcome\r\n421 4.3.2 closing")
+        assert (await unavailable(pool)).receipt == Receipt(Verdict.UNSENT, Phase.CONNECT)
+        assert await send_one(pool) == ACCEPTED
+
+
 async def test_one_line_carries_many_mails_and_is_recycled_after_the_set_number() -> None:
     async with SmtpServer() as server, pool_to(server, recycle_after_mails=3) as pool:
         for _ in range(7):
@@ -103,6 +115,19 @@ async def test_a_reused_line_that_is_closed_before_the_answer_to_mail_is_replace
         server.script("mail", Deed.DROP, times=2)
         assert await send_one(pool) == Receipt(Verdict.RETRY, Phase.MAIL)
         assert server.connections == 3
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [("rcpt", Verdict.RETRY), ("data", Verdict.RETRY), ("dot", Verdict.UNCERTAIN)]
+)
+async def test_a_reused_line_that_is_closed_after_the_answer_to_mail_is_not_replaced(
+    step: Step, verdict: Verdict
+) -> None:
+    async with SmtpServer() as server, pool_to(server) as pool:
+        await send_one(pool)
+        server.script(step, Deed.KEEP_AND_DROP)
+        assert await send_one(pool) == Receipt(verdict, Phase(step))
+        assert server.connections == 1
 
 
 async def test_a_new_line_that_is_closed_before_the_answer_to_mail_is_not_replaced() -> None:

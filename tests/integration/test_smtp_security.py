@@ -6,7 +6,7 @@ import pytest
 
 from services.notifier.smtp import Phase, Receipt, SmtpPool, SmtpUnavailable, Tls, Verdict
 from tests.support.certificates import Authority
-from tests.support.smtp_client import ANA, BOUNCE, pool_to, send_one, settings_for
+from tests.support.smtp_client import pool_to, send_one, settings_for
 from tests.support.smtp_server import Deed, SmtpServer
 
 ACCEPTED = Receipt(Verdict.ACCEPTED, Phase.DOT, 250, "2.0.0")
@@ -92,8 +92,8 @@ async def test_pipelining_counts_only_when_offered_under_tls(
     server = SmtpServer(starttls=context, extensions=before, extensions_under_tls=under_tls)
     async with server, pool_to(server, tls=Tls.STARTTLS, ca_file=authority.ca_file) as pool:
         assert await send_one(pool) == ACCEPTED
-        envelope = f"MAIL FROM:<{BOUNCE}>\r\nRCPT TO:<{ANA}>\r\nDATA\r\n".encode()
-        assert (envelope in server.reads) is ("PIPELINING" in under_tls)
+        in_one = [read for read in server.reads if read.startswith(b"MAIL") and read.endswith(b"DATA\r\n")]
+        assert len(in_one) == ("PIPELINING" in under_tls)
 
 
 @pytest.mark.parametrize("tls", [Tls.NONE, Tls.STARTTLS])
@@ -108,7 +108,7 @@ async def test_a_wrong_password_is_the_relays_fault_and_nothing_is_said_of_it() 
         refused = await refusal(pool)
         assert refused.receipt == Receipt(Verdict.UNSENT, Phase.AUTH, 535, "5.7.8")
         assert str(refused) == "auth: answered 535"
-        assert refused.__suppress_context__
+        assert refused.__cause__ is None
 
 
 async def test_a_line_lost_during_auth_is_the_relays_fault() -> None:
@@ -125,7 +125,9 @@ async def test_a_relay_without_auth_although_we_have_a_password_gets_no_mail() -
 async def test_a_relay_that_wants_a_login_which_we_do_not_have_is_at_fault_and_no_attempt_counts() -> None:
     async with SmtpServer(login=("upright", "s3cret-word")) as server, pool_to(server) as pool:
         assert await send_one(pool) == Receipt(Verdict.UNSENT, Phase.AUTH, 530, "5.7.0")
-        assert server.open_connections <= 1
+        assert await send_one(pool) == Receipt(Verdict.UNSENT, Phase.AUTH, 530, "5.7.0")
+        assert server.connections == 2
+        assert "RSET" not in server.commands
 
 
 def test_a_ca_file_that_is_not_there_is_noticed_at_once(tmp_path: Path) -> None:

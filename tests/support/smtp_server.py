@@ -29,7 +29,7 @@ class SmtpServer:
 
     ``extensions_under_tls`` replaces ``extensions`` once the line is encrypted. ``login`` is (username, password) for
     AUTH PLAIN, then required. ``close_after`` hangs up on a connection after so many mails. ``delay`` (seconds) comes
-    before every answer.
+    before every answer. After saying 421 it hangs up, unless it ``lingers``.
     """
 
     def __init__(
@@ -42,10 +42,13 @@ class SmtpServer:
         login: tuple[str, str] | None = None,
         close_after: int | None = None,
         delay: float = 0.0,
+        lingers: bool = False,
         port: int = 0,
     ) -> None:
         encrypted = implicit_tls is not None
-        self._manners = Manners(extensions, extensions_under_tls, starttls, encrypted, login, close_after, delay)
+        self._manners = Manners(
+            extensions, extensions_under_tls, starttls, encrypted, login, close_after, delay, lingers
+        )
         self._implicit_tls = implicit_tls
         self._script = Script()
         self._sessions: dict[asyncio.Task[None], Session] = {}

@@ -49,6 +49,7 @@ class Manners:
     login: tuple[str, str] | None
     close_after: int | None
     delay: float
+    lingers: bool
 
 
 @dataclass
@@ -147,7 +148,7 @@ class Session:
         reply = answer if isinstance(answer, str) else usual
         self.write(reply)
         await self.writer.drain()
-        if reply.startswith("421"):
+        if reply.startswith("421") and not self._manners.lingers:
             raise _HangUp
         return int(reply[:3])
 

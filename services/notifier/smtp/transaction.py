@@ -47,9 +47,9 @@ async def _envelope(wire: Wire, mail: Transfer, seconds: float) -> Receipt | Non
         code = reply.code
         if failure is None and not _goes_on(phase, code):
             failure = answered(phase, code, reply.enhanced)
-        if failure and not (pipelined and _keeps_line(code)):
+        if failure and not pipelined:
             break
-    if failure:
+    if failure and _keeps_line(failure.code):
         await _back_out(wire, failure, code, seconds)
     return failure
 
@@ -64,7 +64,7 @@ async def _back_out(wire: Wire, failure: Receipt, last_code: int | None, seconds
         if last_code == _GO_AHEAD and failure.phase is Phase.RCPT:
             wire.write(b".\r\n")
             await wire.reply(seconds)
-        elif last_code == _GO_AHEAD or not (_keeps_line(last_code) and _keeps_line(failure.code)):
+        elif last_code == _GO_AHEAD:
             raise LineLost
         wire.write(b"RSET\r\n")
         if (await wire.reply(seconds)).code != 250:
@@ -80,8 +80,6 @@ async def _hand_over(wire: Wire, body: bytes, seconds: float) -> Receipt | None:
         async with asyncio.timeout(seconds):
             for start in range(0, last, _PIECE):
                 await wire.push(body[start : start + _PIECE])
-                if wire.spoken:
-                    break
     except (LineLost, TimeoutError):
         return lost(Phase.DATA)
     if wire.spoken or not wire.open:  # an answer before the dot can only mean that the mail isn't wanted any more
