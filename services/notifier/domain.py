@@ -19,6 +19,9 @@ SAFETY = frozenset({Kind.CHANGE, Kind.CANCELLATION})
 """Kinds that must reach the patient: exempt from caps and preferences, sent again once out of ``uncertain``."""
 
 OPEN_STATES = frozenset({DeliveryState.PLANNED, DeliveryState.CLAIMED, DeliveryState.SENDING, DeliveryState.HELD})
+OFF = frozenset({AppointmentStatus.CANCELLED, AppointmentStatus.ENTERED_IN_ERROR})
+"""A visit that no longer takes place."""
+
 TOLD_STATES = frozenset(
     {DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.UNCERTAIN, DeliveryState.COMPLAINED}
 )
@@ -226,7 +229,7 @@ class Delivery:
     ended_at: datetime | None = None
     rides: str | None = None
     tier: int | None = None
-    settles_from: datetime | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ TRANSITIONS: Mapping[S, frozenset[S]] = {
     S.MISSED: frozenset(),
     S.FAILED: frozenset(),
 }
-"""``sending → planned``: the server said no for now (4xx), so it was not sent. ``skipped`` and ``cancelled`` return only
+"""``sending → planned``: the server said no for now (4xx), so it wasn't sent. ``skipped`` and ``cancelled`` return only
 where ``sending`` was never entered. ``uncertain → sending`` is the one repeat of a safety notice."""
 
 

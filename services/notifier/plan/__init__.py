@@ -1,10 +1,23 @@
 """The plan of one patient: what should go out, and when. A pure function of truth, programs, ledger and civil time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from schemas.appointment import AppointmentStatus
+from schemas.outcomes import DeliveryState, Kind
 from schemas.programs import Program
-from services.notifier.domain import Ledger, Plan, Truth
+from services.notifier.domain import Appointment, Ledger, Paperwork, Plan, Reason, Task, Truth, Wanted
+from services.notifier.keys import REQUEST
+from services.notifier.plan import notices, visits
+from services.notifier.plan.context import Context
+from services.notifier.plan.notices import Notice
+from services.notifier.plan.paperwork import Ladder
+from services.notifier.plan.standing import enrolled, gone, lost_ground
+from services.notifier.times import known_zone
+from services.notifier.told import told_after_event
+
+_UNCLAIMED = frozenset({DeliveryState.PLANNED, DeliveryState.CLAIMED, DeliveryState.HELD})
 
 
 def plan(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: datetime) -> Plan:
@@ -13,4 +26,155 @@ def plan(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: dat
     Consent, preferences, addresses and holds are the guard's business. What is finished in the ledger is not wanted
     again; what is wanted has ``useful_until`` ahead of ``now``.
     """
-    raise NotImplementedError
+    context = context_of(truth, programs, ledger, now)
+    if truth.patient is None or gone(truth.patient):
+        return _finish(context, [], [])
+    wanted: list[Wanted] = []
+    tasks = [*notices.undelivered(context), *_missed(context), *_zones(context)]
+    owed = notices.needed(context)
+    codes = [each.program for each in truth.appointments] + [each.program for each in truth.paperwork]
+    for code in dict.fromkeys(codes):
+        if not enrolled(truth, code):
+            continue
+        if code not in programs:
+            tasks.append(Task(f"unknown-program/{truth.patient_id}/{code}", "unknown-program", code, now))
+            continue
+        more, tasks_too = _of_program(context, programs[code], owed)
+        wanted += more
+        tasks += tasks_too
+    return _finish(context, wanted, tasks)
+
+
+def context_of(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: datetime) -> Context:
+    heard = dict(ledger.told)
+    for appointment in truth.appointments:
+        if known := told_after_event(heard.get(appointment.appointment_id), appointment):
+            heard[appointment.appointment_id] = known
+    return Context(truth, programs, ledger, now, heard, {each.dedup_key: each for each in ledger.deliveries})
+
+
+def _of_program(context: Context, program: Program, owed: Sequence[Notice]) -> tuple[list[Wanted], list[Task]]:
+    """Notices, reminders and asks of one program, in this order: each looks at what came before."""
+    wanted: list[Wanted] = []
+    tasks: list[Task] = []
+    for notice in owed:
+        if notice.about.program == program.public_code:
+            one = notices.wanted(context, notice, program)
+            wanted.append(_unless_before_arming(context, one))
+            if one.useful_until > context.now and not wanted[-1].end:
+                tasks += notices.phone_tasks(context, notice, one)
+    reminders: list[Wanted] = []
+    for appointment in _booked(context, program):
+        if visits.steps_of(appointment, program) is None:
+            tasks.append(_no_steps(appointment))
+        told = notices.tells_start(context, appointment, owed)
+        more, tasks_too = visits.reminders(context, appointment, program, told_by_notice=told)
+        reminders += more
+        tasks += tasks_too
+    asks, reminders, tasks_too = _asks(context, program, reminders)
+    wanted += [_unless_old(context, each) for each in (*reminders, *asks)]
+    return wanted, [*tasks, *tasks_too]
+
+
+def _booked(context: Context, program: Program) -> list[Appointment]:
+    return [
+        each
+        for each in context.truth.appointments
+        if each.program == program.public_code and each.status is AppointmentStatus.BOOKED and each.start > context.now
+    ]
+
+
+def _no_steps(appointment: Appointment) -> Task:
+    key = f"no-steps/{appointment.appointment_id}/{appointment.version}"
+    return Task(key, "visit-without-steps", appointment.program, appointment.changed_at, appointment.appointment_id)
+
+
+def _asks(context: Context, program: Program, reminders: list[Wanted]) -> tuple[list[Wanted], list[Wanted], list[Task]]:
+    asks: list[Wanted] = []
+    tasks: list[Task] = []
+    for paperwork in context.truth.paperwork:
+        visit = context.appointment(paperwork.appointment_id)
+        if paperwork.program != program.public_code or not paperwork.missing or not _alive(context, paperwork, visit):
+            continue
+        ladder = Ladder(context, paperwork, program, visit, context.zone(visit, program))
+        more, reminders = ladder.asks(reminders)
+        asks += more
+        if due := ladder.task_at():
+            tasks.append(ladder.task(due))
+    return asks, reminders, tasks
+
+
+def _alive(context: Context, paperwork: Paperwork, visit: Appointment | None) -> bool:
+    """A request without a visit, or one whose visit is booked and ahead."""
+    if paperwork.appointment_id is None:
+        return True
+    return visit is not None and visit.status is AppointmentStatus.BOOKED and visit.start > context.now
+
+
+def _unless_before_arming(context: Context, wanted: Wanted) -> Wanted:
+    if wanted.end is None and context.before_arming(wanted.due_at):
+        return replace(wanted, end=Reason.BEFORE_ARMING)
+    return wanted
+
+
+def _unless_old(context: Context, wanted: Wanted) -> Wanted:
+    """Old news cause no immediate mail: what would go at once ends; what is planned already stays."""
+    if wanted.end is None and wanted.dedup_key not in context.rows:
+        immediate = wanted.kind is Kind.LATE_BOOKING or wanted.step == REQUEST or wanted.due_at <= context.now
+        source = next((p for p in context.truth.paperwork if p.paperwork_id == wanted.paperwork_id), None)
+        news = source or context.appointment(wanted.appointment_id)
+        if immediate and news and context.quiet(news):
+            return replace(wanted, end=Reason.BEFORE_ARMING)
+    return _unless_before_arming(context, wanted)
+
+
+def _zones(context: Context) -> list[Task]:
+    """Zones this machine doesn't know: the clinic's is used instead."""
+    truth = context.truth
+    tasks = []
+    own = truth.patient.zone if truth.patient else None
+    if own and not known_zone(own):
+        tasks += [
+            Task(f"unknown-zone/{truth.patient_id}/{each.program}", "unknown-zone", each.program, context.now)
+            for each in truth.enrolments
+        ]
+    for each in truth.appointments:
+        if not known_zone(each.zone) and each.start > context.now:
+            key = f"unknown-zone/{each.appointment_id}"
+            tasks.append(Task(key, "unknown-zone", each.program, each.changed_at, each.appointment_id))
+    return tasks
+
+
+def _missed(context: Context) -> list[Task]:
+    """What came too late by an outage, while its visit is still ahead."""
+    tasks = []
+    for row in context.ledger.deliveries:
+        visit = context.appointment(row.appointment_id)
+        ahead = visit and visit.status is AppointmentStatus.BOOKED and visit.start > context.now
+        if row.state is DeliveryState.MISSED and ahead:
+            tasks.append(Task(f"missed/{row.dedup_key}", "missed", row.program, row.useful_until, row.appointment_id))
+    return tasks
+
+
+def _finish(context: Context, wanted: Sequence[Wanted], tasks: Sequence[Task]) -> Plan:
+    """Leave out what is finished or of no use any more, and say when time alone will change the plan."""
+    now = context.now
+    live = [each for each in wanted if each.useful_until > now and not context.finished(each.dedup_key, each.due_at)]
+    live.sort(key=lambda each: (each.due_at, each.priority, each.dedup_key))
+    keys = {each.dedup_key for each in live}
+    unwanted = {
+        row.dedup_key: lost_ground(row, context.truth) or Reason.SUPERSEDED
+        for row in context.ledger.deliveries
+        if row.state in _UNCLAIMED and row.dedup_key not in keys and row.kind is not Kind.TRIAL_INVITATION
+    }
+    standing = tuple(sorted((t for t in tasks if t.due_at <= now), key=lambda t: (t.due_at, t.key)))
+    return Plan(tuple(live), standing, _next_change(context, live, tasks), unwanted)
+
+
+def _next_change(context: Context, live: Iterable[Wanted], tasks: Iterable[Task]) -> datetime | None:
+    """The next moment at which an intent loses its use, a task falls due, or a visit that has one begins."""
+    moments = [each.useful_until for each in live if each.end is None]
+    moments += [each.due_at for each in tasks]
+    visits_with_tasks = {each.appointment_id for each in tasks if each.appointment_id}
+    moments += [a.start for a in context.truth.appointments if a.appointment_id in visits_with_tasks]
+    return min((each for each in moments if each > context.now), default=None)

@@ -1,0 +1,212 @@
+"""The reminders of one visit: its timetable, and what becomes of it when it was booked or moved late.
+
+Steps, hours and the late-booking rule are the program's policy. All decisions about lateness are made from the facts of
+the booking, never from the time of planning, so that a later plan decides the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from schemas.appointment import Modality
+from schemas.outcomes import Kind
+from schemas.programs import Policy, Program, Steps
+from services.notifier.domain import Appointment, Reason, Task, Wanted
+from services.notifier.keys import reminder_key
+from services.notifier.plan.context import Context, settle_length, settled_at
+from services.notifier.times import (
+    DAY,
+    at_local,
+    day_of,
+    days_before,
+    is_open,
+    last_evening,
+    local_text,
+    next_open,
+    time_before,
+)
+
+LAST_STEP, EARLIER_STEP = 1, 2
+"""Priorities of a reminder: the last one before the visit is worth most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a visit's timetable: due, and useful until the next is due."""
+
+    id: str
+    due: datetime
+    until: datetime
+
+
+def steps_of(appointment: Appointment, program: Program) -> Steps | None:
+    """The program's steps for this type and modality; None when it has none: unknown, or not offered so."""
+    visit_type = program.visit_types.get(appointment.visit_type)
+    if visit_type is None or appointment.modality is Modality.UNKNOWN:
+        return None
+    return visit_type.steps.get("video" if appointment.modality is Modality.VIDEO else "on-site")
+
+
+def timetable(appointment: Appointment, program: Program, clinic: str, zone: str) -> list[Step]:
+    """The visit's steps, earliest first, as if it had been booked long ago."""
+    steps = steps_of(appointment, program)
+    if steps is None:
+        return []
+    ids = sorted(steps.steps, key=time_before, reverse=True)
+    end = _last_moment(appointment, program.policy)
+    dues = [_due(each, appointment, program.policy, clinic, zone) for each in ids]
+    return [Step(*each) for each in zip(ids, dues, [*dues[1:], end], strict=True)]
+
+
+def _last_moment(appointment: Appointment, policy: Policy) -> datetime:
+    video = appointment.modality is Modality.VIDEO
+    return appointment.start - (policy.last_until_video if video else policy.last_until_on_site)
+
+
+def _due(step: str, appointment: Appointment, policy: Policy, clinic: str, zone: str) -> datetime:
+    """A day step counts from the visit's date at the clinic; an hour step is elapsed time, or the evening before it."""
+    window, days = policy.windows.care, days_before(step)
+    if days is None:
+        due = appointment.start - time_before(step)
+    else:
+        day = day_of(appointment.start, clinic) - days * DAY
+        latest = min(appointment.start - policy.min_lead, _last_moment(appointment, policy))
+        if (due := next_open(at_local(day, policy.hour, zone), window, zone)) < latest:
+            return due
+        due = latest
+    return due if is_open(due, window, zone) else last_evening(due, policy.evening, window, zone)
+
+
+def judged_at(appointment: Appointment, policy: Policy) -> datetime:
+    """When it was settled whether the visit was booked or moved late. Fixed: later edits don't move it."""
+    since = set_at(appointment)
+    return since if appointment.start - since < policy.settle.none_within else since + policy.settle.staff
+
+
+def set_at(appointment: Appointment) -> datetime:
+    """Since when the visit has its present start and is booked."""
+    return max(appointment.start_set_at, appointment.booked_at)
+
+
+def reminders(
+    context: Context, appointment: Appointment, program: Program, *, told_by_notice: bool
+) -> tuple[list[Wanted], list[Task]]:
+    """All reminders of a booked visit, and a phone task where none can be in time.
+
+    ``told_by_notice``: a change notice tells the present start, so late steps end in it.
+    """
+    zone = context.zone(appointment, program)
+    steps = timetable(appointment, program, context.clinic_zone(appointment), zone)
+    late = [each for each in steps if each.due < judged_at(appointment, program.policy) + _horizon(program)]
+    make = _Maker(context, appointment, program, zone)
+    if not late:
+        return _caught_up(context, appointment, [make.reminder(each) for each in steps]), []
+    kept, dropped = _after(late, steps, appointment, program, zone, windowed=not told_by_notice)
+    plain = _caught_up(context, appointment, [make.reminder(each) for each in kept])
+    if told_by_notice:
+        return [*make.ended([*late, *dropped], Reason.COLLAPSED), *plain], []
+    until = kept[0].due if kept else steps[-1].until
+    combined = make.combined(late[-1], until, [each.id for each in late])
+    rest = make.ended([*late[:-1], *dropped], Reason.COLLAPSED)
+    if combined.end is Reason.TOO_LATE:
+        return [*rest, combined, *plain], make.phone_task()
+    return [*rest, combined, *plain], []
+
+
+def _horizon(program: Program) -> timedelta:
+    return program.policy.late_booking.horizon
+
+
+def _after(
+    late: Sequence[Step],
+    steps: Sequence[Step],
+    appointment: Appointment,
+    program: Program,
+    zone: str,
+    *,
+    windowed: bool,
+) -> tuple[list[Step], list[Step]]:
+    """The steps after the late ones: kept, and dropped because they follow the one mail too closely."""
+    mail_at = judged_at(appointment, program.policy)
+    if windowed:
+        mail_at = next_open(mail_at, program.policy.windows.care, zone)
+    soonest = mail_at + program.policy.late_booking.min_gap
+    following = steps[len(late) :]
+    return [s for s in following if s.due >= soonest], [s for s in following if s.due < soonest]
+
+
+def _caught_up(context: Context, appointment: Appointment, wanted: list[Wanted]) -> list[Wanted]:
+    """A visit heard of only now, after steps were due: the latest still goes, those before it end in it.
+
+    Where the ledger knows the visit at this start, a past step that is new comes from a changed policy: not created.
+    """
+    new = [each for each in wanted if each.due_at <= context.now and each.dedup_key not in context.rows]
+    if not new:
+        return wanted
+    prefix = reminder_key(appointment.appointment_id, appointment.start, "")
+    if any(key.startswith(prefix) for key in context.rows):
+        return [each for each in wanted if each not in new]
+    return [replace(each, end=Reason.COLLAPSED) if each in new[:-1] else each for each in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes this visit's intents."""
+
+    context: Context
+    appointment: Appointment
+    program: Program
+    zone: str
+
+    def reminder(self, step: Step) -> Wanted:
+        """A step on its day; an edit just before it settles first, for one settle delay at most."""
+        length = settle_length(self.appointment.adapter, self.program)
+        settled = min(self.appointment.changed_at + length, step.due + length)
+        due = step.due
+        if settled > due:
+            due = next_open(settled, self.program.policy.windows.care, self.zone)
+        return self._wanted(step, Kind.REMINDER, due, step.until, step.id)
+
+    def combined(self, step: Step, until: datetime, collapsed: Sequence[str]) -> Wanted:
+        """The one mail of a late booking, under the latest collapsed step's key."""
+        late, policy = self.program.policy.late_booking, self.program.policy
+        since, start = set_at(self.appointment), self.appointment.start
+        close = start - since < policy.settle.none_within
+        length = timedelta() if close else settle_length(self.appointment.adapter, self.program)
+        settled = settled_at(since, min(self.appointment.changed_at, since + 2 * length), length)
+        due = next_open(settled, policy.windows.care, self.zone)
+        wanted = self._wanted(step, Kind.LATE_BOOKING, due, until, f"late-booking/{step.id}")
+        steps = steps_of(self.appointment, self.program)
+        wanted = replace(wanted, asks_confirm=bool(steps and steps.confirm_at in collapsed))
+        return replace(wanted, end=Reason.TOO_LATE) if start - since < late.too_late or due >= until else wanted
+
+    def ended(self, steps: Iterable[Step], reason: Reason) -> list[Wanted]:
+        return [replace(self._wanted(each, Kind.REMINDER, each.due, each.until, each.id), end=reason) for each in steps]
+
+    def _wanted(self, step: Step, kind: Kind, due: datetime, until: datetime, rule: str) -> Wanted:
+        appointment = self.appointment
+        steps = steps_of(appointment, self.program)
+        last = bool(steps and step.id == min(steps.steps, key=time_before))
+        return Wanted(
+            dedup_key=reminder_key(appointment.appointment_id, appointment.start, step.id),
+            kind=kind,
+            program=appointment.program,
+            due_at=due,
+            due_local=local_text(due, self.zone),
+            zone=self.zone,
+            useful_until=until,
+            priority=LAST_STEP if last or kind is Kind.LATE_BOOKING else EARLIER_STEP,
+            appointment_id=appointment.appointment_id,
+            step=step.id,
+            asks_confirm=bool(steps and steps.confirm_at == step.id),
+            rule=f"{appointment.visit_type}/{appointment.modality}/{rule}",
+        )
+
+    def phone_task(self) -> list[Task]:
+        """Nothing can reach them in time: somebody must call. Old news are the business of who was responsible then."""
+        appointment = self.appointment
+        due = judged_at(appointment, self.program.policy)
+        if self.context.quiet(appointment) or self.context.before_arming(due):
+            return []
+        key = f"too-late/{appointment.appointment_id}/{appointment.start:%Y%m%dT%H%M%SZ}"
+        return [Task(key, "too-late", appointment.program, due, appointment.appointment_id, urgency="now")]
