@@ -176,5 +176,5 @@ class Batches:
         self.metrics.count("dead_letters_total", 1, reason=letter.reason, **self.labels)
         (log.error if stored.failed else log.warning)(
             "dead letter", group=self.group, topic=letter.record.topic, partition=letter.record.partition,
-            offset=letter.record.offset, reason=letter.reason, error=letter.error, event_name=letter.event,
+            offset=letter.record.offset, reason=letter.reason, error=letter.error, type=letter.event,
         )  # fmt: skip

@@ -117,6 +117,7 @@ class Consumer:
             self.state = "joining"
             try:
                 async with self._membership.client() as client:
+                    self.state = "consuming"
                     self._watermarks.look_soon()
                     await self._consume(client)
             except TooManyDeadLettersError as halt:

@@ -130,7 +130,7 @@ class Service:
 
     async def versions(self) -> dict[str, int]:
         async with self.store.read() as connection:
-            return dict((await connection.execute(select(self.states))).tuples().all())
+            return {row.key: row.version for row in await connection.execute(select(self.states))}
 
     async def effects(self, key: str) -> int:
         """How many times something of ``key`` had an effect."""
