@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, Text, bindparam, func, select, text, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from chassis.settings import StoreSettings
-from chassis.store import Store, UtcDateTime, database_now, insert, is_outage
+from chassis.store import Store, UtcDateTime, database_now, insert
 from tests.support.stores import create_all
 
 metadata = MetaData()
@@ -176,51 +176,3 @@ async def test_a_cancelled_write_leaves_nothing_and_gives_its_connection_back(st
 
 async def test_ping_answers(store: Store) -> None:
     await store.ping()
-
-
-async def failure(store: Store, statement: object, parameters: dict[str, object]) -> BaseException:
-    with pytest.raises(Exception) as caught:  # noqa: PT011  # whichever it is, is_outage must know it
-        async with store.write() as connection:
-            await connection.execute(statement, parameters)  # type: ignore[call-overload]  # wrong on purpose
-    return caught.value
-
-
-@pytest.mark.parametrize(
-    ("statement", "parameters"),
-    [
-        (text("SELECT nothing FROM nowhere"), {}),
-        (text("SELEC 1"), {}),
-        (things.insert(), {"id": 1, "name": None}),
-        (things.insert(), {"id": 2**70}),
-        (things.insert(), {"id": "x" * 3, "name": 7}),
-        (text("SELECT CAST(:x AS INTEGER) + 1").bindparams(bindparam("x", type_=Text)), {"x": object()}),
-    ],
-)
-async def test_what_is_wrong_with_the_record_or_the_statement_is_no_outage(
-    store: Store, statement: object, parameters: dict[str, object]
-) -> None:
-    assert not is_outage(await failure(store, statement, parameters))
-
-
-async def test_a_locked_database_is_an_outage(store: Store, store_settings: StoreSettings) -> None:
-    other = Store(store_settings)
-    await put(store, {"id": 1})
-    locked = text("SELECT 1" if store.dialect == "sqlite" else "SELECT * FROM things FOR UPDATE NOWAIT")
-    async with store.write() as connection:
-        await connection.execute(update(things).values(name="mine"))
-        if store.dialect == "sqlite":
-            async with other.read() as waiting:
-                await waiting.execute(text("PRAGMA busy_timeout=1"))
-                await waiting.execute(text("PRAGMA query_only=OFF"))
-                with pytest.raises(DBAPIError) as caught:
-                    await waiting.execute(things.insert().values(id=2))
-        else:
-            with pytest.raises(DBAPIError) as caught:
-                async with other.write() as second:
-                    await second.execute(locked)
-    await other.close()
-    assert is_outage(caught.value)
-
-
-async def test_an_exhausted_pool_is_an_outage(store: Store) -> None:
-    assert is_outage(TimeoutError())
