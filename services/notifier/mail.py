@@ -92,6 +92,7 @@ class Mail:
     zone: str
     program: ProgramMail
     visit: Visit | None = None
+    also: tuple[Visit, ...] = ()
     told: Told | None = None
     given_name: str | None = None
     preparation: tuple[str, ...] | None = None

@@ -1,0 +1,84 @@
+"""The composition root: settings in, a ready application and its parts out. Nothing connects before it is used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from chassis.broker import kafka_broker
+from chassis.clock import CivilClock
+from chassis.consumer import Consumer
+from chassis.http import create_app
+from chassis.metrics import Metrics, MetricsRegistry
+from chassis.relay import Relay
+from chassis.store import Store
+from chassis.supervisor import Part, Supervisor
+from chassis.tracing import tracer_provider
+from schemas.programs import Program
+from schemas.registry import INTAKE_EVENTS
+from services.notifier.checks import Checker
+from services.notifier.handlers import USES, IntakeHandlers
+from services.notifier.outcomes import Publisher
+from services.notifier.recording import Recorder
+from services.notifier.replan import Planner
+from services.notifier.sender import Hook, Sender, nothing
+from services.notifier.settings import NotifierSettings
+from services.notifier.store.moments import GROUP
+from services.notifier.tables import consumer as consumer_tables
+from services.notifier.tables import leases, outbox
+from services.notifier.timers import Replanner
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """The service, not started. ``supervisor`` runs ``parts``; whoever stops it also closes ``store``."""
+
+    app: FastAPI
+    parts: tuple[Part, ...]
+    supervisor: Supervisor
+    store: Store
+    planner: Planner
+    handlers: IntakeHandlers
+    replanner: Replanner
+    sender: Sender
+    relay: Relay
+
+
+def build(
+    settings: NotifierSettings,
+    clock: CivilClock,
+    programs: Mapping[str, Program],
+    registry: MetricsRegistry | None = None,
+    *,
+    simulated: bool = False,
+    before_guard: Hook = nothing,
+) -> Notifier:
+    """``programs`` by public code; ``registry`` is the process's, when several services share one.
+
+    ``simulated`` marks mails made under a simulated clock; ``before_guard`` runs between claim and guard.
+    """
+    store = Store(settings.store)
+    metrics = Metrics("notifier", registry)
+    traces = tracer_provider("notifier", settings.observability.otlp_endpoint)
+    master, source = settings.master.ring(), f"https://{settings.host}/notifier"
+    planner = Planner(programs, Publisher(source), clock)
+    handlers = IntakeHandlers(
+        settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
+    )
+    relay = Relay(store, outbox, leases, settings.kafka, clock, (), source, metrics)
+    consumer = Consumer(
+        broker=kafka_broker(settings.kafka, service="notifier", registry=metrics.registry.prometheus, tracer_provider=traces),
+        kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store, tables=consumer_tables,
+        outbox=outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
+        on_new_broker=relay.republish,
+    )  # fmt: skip
+    replanner = Replanner(store, planner, master)
+    checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)
+    sender = Sender(store, settings.smtp, checker, recorder, metrics, before_guard=before_guard)
+    parts: tuple[Part, ...] = (relay, sender, replanner, consumer)
+    supervisor = Supervisor(parts, settings.shutdown_seconds)
+    app = create_app(
+        title="Upright notifier", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
+        ready=store.ping,
+    )  # fmt: skip
+    return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, relay)
