@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
 
+from chassis.broker import kafka_broker
 from chassis.clock import CivilClock
+from chassis.consumer import Consumer
 from chassis.http import create_app
 from chassis.metrics import Metrics, MetricsRegistry
 from chassis.relay import Relay
@@ -13,23 +16,31 @@ from chassis.store import Store
 from chassis.supervisor import Part, Supervisor
 from chassis.tracing import tracer_provider
 from schemas.programs import Program
-from schemas.registry import INTAKE_EVENTS
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES
 from schemas.topics import TOPICS
+from services.intake import tables
+from services.intake.handlers import GROUP, USES, OutcomeHandlers
 from services.intake.resources import Resources, Rings
-from services.intake.routes import events
+from services.intake.routes import events, staff
 from services.intake.settings import IntakeSettings
-from services.intake.tables import leases, outbox
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The service, not started. ``supervisor`` runs ``parts``; whoever stops it also closes ``store``."""
+    """The service, not started. ``supervisor`` runs ``parts``; whoever stops it also calls ``close``."""
 
     app: FastAPI
     parts: tuple[Part, ...]
     supervisor: Supervisor
     store: Store
     resources: Resources
+    handlers: OutcomeHandlers
+    traces: TracerProvider
+
+    async def close(self) -> None:
+        """When the parts have stopped: connections, and what traces are still to be handed over."""
+        await self.store.close()
+        self.traces.shutdown()
 
 
 def build(
@@ -43,14 +54,26 @@ def build(
     metrics = Metrics("intake", registry)
     traces = tracer_provider("intake", settings.observability.otlp_endpoint)
     topics = [TOPICS[INTAKE_EVENTS]]
-    relay = Relay(store, outbox, leases, settings.kafka, clock, topics, f"https://{settings.host}/intake", metrics)
+    relay = Relay(
+        store, tables.outbox, tables.leases, settings.kafka, clock, topics, f"https://{settings.host}/intake", metrics
+    )
     rings = Rings(settings.master.ring(), settings.contact.ring(), settings.facts.ring())
     resources = Resources(store, rings, programs, clock, settings.host, settings.max_batch, relay.nudge)
-    parts: tuple[Part, ...] = (relay,)
+    handlers = OutcomeHandlers(clock)
+    consumer = Consumer(
+        broker=kafka_broker(
+            settings.kafka, service="intake", registry=metrics.registry.prometheus, tracer_provider=traces
+        ),
+        kafka=settings.kafka, topic=NOTIFIER_OUTCOMES, group=GROUP, uses=USES, store=store, tables=tables.consumer,
+        outbox=tables.outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
+        on_new_broker=relay.republish,
+    )  # fmt: skip
+    parts: tuple[Part, ...] = (relay, consumer)
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
         title="Upright intake", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
         ready=store.ping,
     )  # fmt: skip
     app.include_router(events.router(resources))
-    return Intake(app, parts, supervisor, store, resources)
+    app.include_router(staff.router(resources))
+    return Intake(app, parts, supervisor, store, resources, handlers, traces)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from chassis.migrations import drift, pending
 from chassis.settings import StoreSettings
 from tests.support.intake import Desk, new_id, open_desk
 from tests.support.stores import store_settings as store_settings
@@ -22,3 +23,8 @@ async def test_a_booked_visit_is_accepted_with_the_version_that_intake_allots(de
     shown = await desk.get(answer.headers["location"])
     assert shown.json()["subject"] == f"appointment/{visit_id}"
     assert (shown.json()["version"], shown.json()["state"]) == (1, "waiting")
+
+
+async def test_the_migrated_tables_are_those_of_the_code(desk: Desk) -> None:
+    assert await pending(desk.intake.store, "services.intake") == []
+    assert await drift(desk.intake.store, "services.intake") == []

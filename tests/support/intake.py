@@ -14,14 +14,13 @@ import httpx2
 
 from chassis.api_keys import new_api_key
 from chassis.clock import SimulatedClock
+from chassis.migrations import migrate
 from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
 from schemas.envelope import TYPE_PREFIX
 from schemas.program_files import load_programs
 from schemas.programs import Program
 from services.intake.app import Intake, build
 from services.intake.settings import IntakeSettings
-from services.intake.tables import metadata
-from tests.support.stores import create_all
 
 NOW = datetime(2027, 2, 26, 17, 0, tzinfo=UTC)
 CEDARS, KAISER = "k7q2m9", "r4w8t3"
@@ -120,8 +119,8 @@ async def _open(store: StoreSettings, kafka: KafkaSettings | None) -> AsyncItera
     }
     clock = SimulatedClock(NOW)
     intake = build(settings(store, [setting for _, setting in keys.values()], kafka), clock, PROGRAMS)
-    await create_all(intake.store, metadata)
+    await migrate(intake.store, "services.intake")
     transport = httpx2.ASGITransport(app=intake.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://intake") as http:
         yield Desk(intake, clock, http, {name: text for name, (text, _) in keys.items()})
-    await intake.store.close()
+    await intake.close()

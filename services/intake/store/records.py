@@ -18,7 +18,7 @@ from services.intake.tables import events, patients, subjects, worklist
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A patient whose row this transaction holds. ``key`` is None for one who isn't known, or was erased."""
+    """A patient's record, under the row's lock if it is to be changed. ``key`` is None for one unknown or erased."""
 
     key: DataKey | None
     record: Record
@@ -54,6 +54,15 @@ async def load(
         elsewhere = frozenset(name for name, owner in owners.items() if owner != patient_id)
         loaded[patient_id] = Locked(key, _record(tenant, patient_id, key, found[patient_id], elsewhere))
     return loaded
+
+
+async def find_record(connection: AsyncConnection, tenant: str, patient_id: str, master: Keyring) -> Locked | None:
+    """One patient's record to look at, without a lock; None when the patient isn't known."""
+    query = select(patients.c.data_key).where(patients.c.tenant == tenant, patients.c.patient_id == patient_id)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    return (await load(connection, tenant, [patient_id], {patient_id: row.data_key}, [], master))[patient_id]
 
 
 async def _owners(connection: AsyncConnection, tenant: str, names: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,56 @@
+"""The process: ``python -m services.intake serve`` or ``migrate``; settings from the environment (``INTAKE_…``)."""
+
+import asyncio
+import sys
+
+from chassis import logs
+from chassis.clock import SystemClock
+from chassis.http_server import serve
+from chassis.migrations import migrate
+from chassis.store import Store
+from schemas.program_files import load_programs
+from services.intake.app import build
+from services.intake.settings import IntakeSettings
+
+PACKAGE = "services.intake"
+
+
+async def run(settings: IntakeSettings) -> int:
+    """Serve until a signal or a dead part; the exit status."""
+    programs = {code: each.program for code, each in load_programs(settings.programs).items()}
+    intake = build(settings, SystemClock(), programs)
+    try:
+        if settings.store.migrate_at_start:
+            await migrate(intake.store, PACKAGE)
+        return await serve(intake.app, settings.http, intake.supervisor)
+    finally:
+        await intake.close()
+
+
+async def run_migrations(settings: IntakeSettings) -> int:
+    """Bring the store up to this version; the exit status."""
+    store = Store(settings.store)
+    try:
+        await migrate(store, PACKAGE)
+    finally:
+        await store.close()
+    return 0
+
+
+COMMANDS = {"serve": run, "migrate": run_migrations}
+
+
+def main() -> int:
+    """Exit status 2 for a command that isn't one."""
+    command = COMMANDS.get(sys.argv[1]) if len(sys.argv) == 2 else None
+    if command is None:
+        sys.stderr.write(f"usage: python -m {PACKAGE} {{{'|'.join(COMMANDS)}}}\n")
+        return 2
+    settings = IntakeSettings()
+    logs.configure(settings.observability)
+    logs.bind_service("intake")
+    return asyncio.run(command(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
