@@ -1,6 +1,6 @@
 """From the plan to the ledger: what to insert, move, cancel, reopen, end or miss. Pure.
 
-A delivery that has entered ``sending`` is never touched again, and no key is ever inserted twice.
+What is being sent, or was, is never touched again, and no key is ever inserted twice.
 """
 
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ def difference(plan: Plan, ledger: Ledger, now: datetime, *, release_held: bool 
         row = rows.get(wanted.dedup_key)
         if row is None:
             changes.add(wanted)
-        elif not row.entered_sending and row.state is not S.SENDING:
+        else:
             changes.adapt(row, wanted, now, release_held=release_held)
     keys = {wanted.dedup_key for wanted in plan.wanted}
     for row in ledger.deliveries:

@@ -33,6 +33,7 @@ from services.notifier.plan.notices import AT_ONCE_WITHIN, Notice, needed
 from services.notifier.plan.standing import gone, lost_ground
 from services.notifier.plan.visits import steps_of
 from services.notifier.times import day_of, next_open
+from services.notifier.told import differs
 
 __all__ = ["Go", "Moment", "No", "SentMail", "guard"]
 
@@ -97,6 +98,12 @@ class _Case:
     @property
     def safety(self) -> bool:
         return self.delivery.kind in SAFETY
+
+    @property
+    def owes(self) -> Notice | None:
+        """The notice this delivery is, if the patient is owed it."""
+        mine = (self.delivery.dedup_key, self.delivery.appointment_id)
+        return next((each for each in self.owed if (each.key, each.about.appointment_id) == mine), None)
 
     @property
     def visit(self) -> Appointment | None:
@@ -166,11 +173,7 @@ def _still_true(case: _Case) -> _Answer:
     """A reminder for the visit's present start and modality; a notice that is still owed."""
     delivery, visit = case.delivery, case.visit
     if case.safety:
-        owed = any(
-            each.key == delivery.dedup_key and each.about.appointment_id == delivery.appointment_id
-            for each in case.owed
-        )
-        if not owed:
+        if not case.owes and not _repeats(case):
             return Reason.SUPERSEDED
     elif visit and delivery.kind in _REMINDERS:
         if delivery.dedup_key != reminder_key(visit.appointment_id, visit.start, delivery.step or ""):
@@ -179,6 +182,13 @@ def _still_true(case: _Case) -> _Answer:
         if visit.modality is not Modality.UNKNOWN and (steps is None or delivery.step not in steps.steps):
             return Reason.MODALITY_MISMATCH
     return Reason.TRUTH_INCOMPLETE if visit and visit.modality is Modality.UNKNOWN else None
+
+
+def _repeats(case: _Case) -> bool:
+    """Whether this is a notice of uncertain fate that still says the truth: it may go once more."""
+    told = case.context.heard.get(case.delivery.appointment_id or "")
+    mine = told is not None and told.by == case.delivery.delivery_id and not told.certain
+    return mine and case.visit is not None and not differs(told, case.visit)
 
 
 # who may be written to
@@ -287,8 +297,8 @@ def _window(case: _Case) -> _Answer:
     windows, now = case.program.policy.windows, case.moment.now
     window = windows.trials if case.delivery.kind is Kind.TRIAL_INVITATION else windows.care
     if case.safety:
-        owed = next(each for each in case.owed if each.key == case.delivery.dedup_key)
-        if any(now < each < now + AT_ONCE_WITHIN for each in owed.starts):
+        starts = case.owes.starts if case.owes else [case.delivery.useful_until]
+        if any(now < each < now + AT_ONCE_WITHIN for each in starts):
             return None
         window = windows.notices
     opens = next_open(now, window, case.zone)

@@ -136,6 +136,7 @@ def test_frank_dies_and_everything_stops() -> None:
     assert not desk.sent
     ends = {(each.state, each.reason) for each in desk.ledger.deliveries}
     assert ends == {(DeliveryState.CANCELLED, Reason.DECEASED)}
+    assert [each.code for each in desk.opened.values()] == ["deceased_note"]
 
 
 def test_julia_and_kai_share_an_address_and_wait_until_it_is_verified() -> None:

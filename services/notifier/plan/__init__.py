@@ -28,16 +28,16 @@ def plan(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: dat
     """
     context = context_of(truth, programs, ledger, now)
     if truth.patient is None or gone(truth.patient):
-        return _finish(context, [], [])
+        return _finish(context, [], _note_of_death(context))
     wanted: list[Wanted] = []
-    tasks = [*notices.undelivered(context), *_missed(context), *_zones(context)]
+    tasks = [*_missed(context), *_zones(context)]
     owed = notices.needed(context)
     codes = [each.program for each in truth.appointments] + [each.program for each in truth.paperwork]
     for code in dict.fromkeys(codes):
         if not enrolled(truth, code):
             continue
         if code not in programs:
-            tasks.append(Task(f"unknown-program/{truth.patient_id}/{code}", "unknown-program", code, now))
+            tasks.append(Task(f"unknown-program/{truth.patient_id}/{code}", "unknown_program", code, now))
             continue
         more, tasks_too = _of_program(context, programs[code], owed)
         wanted += more
@@ -86,7 +86,7 @@ def _booked(context: Context, program: Program) -> list[Appointment]:
 
 def _no_steps(appointment: Appointment) -> Task:
     key = f"no-steps/{appointment.appointment_id}/{appointment.version}"
-    return Task(key, "visit-without-steps", appointment.program, appointment.changed_at, appointment.appointment_id)
+    return Task(key, "visit_without_steps", appointment.program, appointment.changed_at, appointment.appointment_id)
 
 
 def _asks(context: Context, program: Program, reminders: list[Wanted]) -> tuple[list[Wanted], list[Wanted], list[Task]]:
@@ -128,6 +128,15 @@ def _unless_old(context: Context, wanted: Wanted) -> Wanted:
     return _unless_before_arming(context, wanted)
 
 
+def _note_of_death(context: Context) -> list[Task]:
+    """One note to staff, who alone can say that it was an error."""
+    truth = context.truth
+    if truth.patient is None or gone(truth.patient) is not Reason.DECEASED:
+        return []
+    first = next(iter(truth.enrolments), None)
+    return [Task(f"deceased/{truth.patient_id}", "deceased_note", first.program, context.now)] if first else []
+
+
 def _zones(context: Context) -> list[Task]:
     """Zones this machine doesn't know: the clinic's is used instead."""
     truth = context.truth
@@ -135,13 +144,13 @@ def _zones(context: Context) -> list[Task]:
     own = truth.patient.zone if truth.patient else None
     if own and not known_zone(own):
         tasks += [
-            Task(f"unknown-zone/{truth.patient_id}/{each.program}", "unknown-zone", each.program, context.now)
+            Task(f"unknown-zone/{truth.patient_id}/{each.program}", "unknown_zone", each.program, context.now)
             for each in truth.enrolments
         ]
     for each in truth.appointments:
         if not known_zone(each.zone) and each.start > context.now:
             key = f"unknown-zone/{each.appointment_id}"
-            tasks.append(Task(key, "unknown-zone", each.program, each.changed_at, each.appointment_id))
+            tasks.append(Task(key, "unknown_zone", each.program, each.changed_at, each.appointment_id))
     return tasks
 
 

@@ -12,9 +12,9 @@ from typing import Literal
 from schemas.appointment import AppointmentStatus
 from schemas.outcomes import DeliveryState, Kind
 from schemas.programs import Program
-from services.notifier.domain import OFF, SAFETY, TOLD_STATES, Appointment, Reason, Task, Told, Truth, Wanted
+from services.notifier.domain import OFF, TOLD_STATES, Appointment, Task, Told, Wanted
 from services.notifier.keys import notice_key
-from services.notifier.plan.context import PLAN_REASONS, Context, settle_length, settled_at
+from services.notifier.plan.context import Context, settle_length, settled_at
 from services.notifier.times import local_text, next_open
 from services.notifier.told import differs
 
@@ -146,33 +146,27 @@ def _open_row(context: Context, notice: Notice) -> datetime | None:
 
 
 def phone_tasks(context: Context, notice: Notice, wanted: Wanted) -> list[Task]:
-    """A notice with a short lead, or of a visit entered in error that was told, needs a call as well."""
-    about = notice.about
-    key = f"{notice.key}/{about.version}"
-    tasks = []
-    if notice.first_start - wanted.due_at < SHORT_LEAD:
-        tasks.append(Task(f"short-notice/{key}", "short-notice", about.program, notice.edited_at, about.appointment_id))
-    if about.status is AppointmentStatus.ENTERED_IN_ERROR:
-        tasks.append(Task(f"removed/{key}", "removed-visit", about.program, notice.edited_at, about.appointment_id))
-    return [Task(t.key, t.code, t.program, t.due_at, t.appointment_id, urgency="now") for t in tasks]
+    """Somebody must call as well: a short lead, a visit entered in error, or a notice that failed and changed since.
 
-
-def undelivered(context: Context) -> list[Task]:
-    """Safety notices that won't reach their reader by mail while it still matters."""
-    tasks = []
-    for row in context.ledger.deliveries:
-        if row.kind in SAFETY and row.useful_until > context.now and _stuck(row.state, row.reason):
-            due = row.ended_at or row.due_at
-            key = f"undelivered/{row.dedup_key}/{_version(context.truth, row.appointment_id)}"
-            tasks.append(Task(key, "notice-undelivered", row.program, due, row.appointment_id, urgency="now"))
-    return tasks
-
-
-def _stuck(state: DeliveryState, reason: Reason | None) -> bool:
-    if state is DeliveryState.SKIPPED:
-        return reason not in PLAN_REASONS
-    return state in (DeliveryState.FAILED, DeliveryState.BOUNCED, DeliveryState.HELD)
-
-
-def _version(truth: Truth, appointment_id: str | None) -> int:
-    return max((a.version for a in truth.appointments if a.appointment_id == appointment_id), default=0)
+    One intent voids one thing told, once: what changes after its failure has no mail of its own.
+    """
+    about, row = notice.about, context.rows.get(notice.key)
+    failed = row is not None and context.finished(notice.key, wanted.due_at)
+    since_failed = row is not None and failed and row.ended_at is not None and notice.edited_at > row.ended_at
+    codes = {
+        "short_notice": notice.first_start - wanted.due_at < SHORT_LEAD,
+        "notice_undelivered": since_failed,
+        "removed_visit": about.status is AppointmentStatus.ENTERED_IN_ERROR,
+    }
+    return [
+        Task(
+            key=f"{code}/{notice.key}/{about.version}",
+            code=code,
+            program=about.program,
+            due_at=notice.edited_at,
+            appointment_id=about.appointment_id,
+            urgency="now",
+        )
+        for code, true in codes.items()
+        if true
+    ]

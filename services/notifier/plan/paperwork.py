@@ -156,5 +156,5 @@ class Ladder:
         paperwork = self.paperwork
         key = f"paperwork-missing/{paperwork.paperwork_id}"
         return Task(
-            key, "paperwork-missing", paperwork.program, due_at, paperwork.appointment_id, paperwork.paperwork_id
+            key, "paperwork_missing", paperwork.program, due_at, paperwork.appointment_id, paperwork.paperwork_id
         )

@@ -209,4 +209,4 @@ class _Maker:
         if self.context.quiet(appointment) or self.context.before_arming(due):
             return []
         key = f"too-late/{appointment.appointment_id}/{appointment.start:%Y%m%dT%H%M%SZ}"
-        return [Task(key, "too-late", appointment.program, due, appointment.appointment_id, urgency="now")]
+        return [Task(key, "too_late", appointment.program, due, appointment.appointment_id, urgency="now")]
