@@ -37,8 +37,8 @@ class Modality(StrEnum):
 class CareBlock(Contract):
     """What a visit is for: for intake and notifier. ``visit_type`` and ``site`` are codes of the program's file."""
 
-    visit_type: Code
-    site: Code | None = None
+    visit_type: Annotated[Code, Field(repr=False)]
+    site: Annotated[Code | None, Field(repr=False)] = None
     clinician: ProtectedLine | None = None
 
 
@@ -95,7 +95,7 @@ class ItemStatus(StrEnum):
 class FormsBlock(Contract):
     """Names of the forms, by item id: for intake and notifier. A value is a form code of the program's file."""
 
-    forms: dict[Opaque, Code]
+    forms: Annotated[dict[Opaque, Code], Field(repr=False)]
 
 
 class PaperworkItem(Contract):
@@ -109,7 +109,7 @@ class PaperworkItemPosted(Contract):
     """One form, with its code from the program's file."""
 
     item_id: Opaque
-    form: Code
+    form: Annotated[Code, Field(repr=False)]
     status: Open[ItemStatus] = ItemStatus.REQUESTED
 
 

@@ -13,11 +13,14 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
     WrapValidator,
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 _TOLERANT = {"tolerant": True}
 
@@ -59,11 +62,20 @@ def _or_unknown(value: Any, handler: ModelWrapValidatorHandler[Any], info: Valid
     return member
 
 
+class _Sendable:
+    """JSON Schema of an open enum: the members that may be sent, so without ``unknown``."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        enum = handler.resolve_ref_schema(handler(schema))
+        return enum | {"enum": [each for each in enum["enum"] if each != "unknown"]}
+
+
 def _utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Open = Annotated[E, WrapValidator(_or_unknown)]
+Open = Annotated[E, WrapValidator(_or_unknown), _Sendable]
 """An enum that may grow: ``Open[Status]``. The enum must have a member ``unknown``."""
 
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]

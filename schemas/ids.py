@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 
 def _canonical(value: str) -> str:
@@ -13,7 +13,12 @@ def _canonical(value: str) -> str:
         raise ValueError("must be a UUID") from None
 
 
-Opaque = Annotated[str, StringConstraints(max_length=45), AfterValidator(_canonical)]
+Opaque = Annotated[
+    str,
+    StringConstraints(max_length=45),
+    AfterValidator(_canonical),
+    WithJsonSchema({"type": "string", "format": "uuid"}),
+]
 """A UUID in its canonical text form."""
 
 TenantCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,16}$")]

@@ -177,10 +177,10 @@ class PreferenceState(PreferencePosted):
 class Fact(Contract):
     """One clinical fact. ``name`` and ``unit`` are words of the program's vocabulary."""
 
-    name: Code
-    value: Any
-    unit: Code | None = None
-    source: Line
+    name: Annotated[Code, Field(repr=False)]
+    value: Annotated[Any, Field(repr=False)]
+    unit: Annotated[Code | None, Field(repr=False)] = None
+    source: Annotated[Line, Field(repr=False)]
     observed_at: Instant
     valid_until: Instant | None = None
 
