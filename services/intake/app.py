@@ -35,6 +35,7 @@ class Intake:
     store: Store
     resources: Resources
     handlers: OutcomeHandlers
+    relay: Relay
     traces: TracerProvider
 
     async def close(self) -> None:
@@ -76,4 +77,4 @@ def build(
     )  # fmt: skip
     app.include_router(events.router(resources))
     app.include_router(staff.router(resources))
-    return Intake(app, parts, supervisor, store, resources, handlers, traces)
+    return Intake(app, parts, supervisor, store, resources, handlers, relay, traces)
