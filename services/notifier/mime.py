@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_PLAIN = re.compile(r"(?!.*=\?)[!-~]{1,70}( [!-~]{1,70})*")
+_PLAIN = re.compile(r"(?!.*=\?)[!-~]{1,50}( [!-~]{1,50})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\\\"@]+@[^\s<>()\[\],;:\\\"@]+")
 _LINE = 76
@@ -89,8 +89,9 @@ def _refuse(name: str, value: str) -> None:
 def _phrase(display: str, used: int) -> list[str]:
     if _ATOMS.fullmatch(display) and _PLAIN.fullmatch(display):
         return display.split(" ")
-    if _PLAIN.fullmatch(display) and len(display) < _LINE - used - 2:
-        return ['"' + re.sub(r'(["\\])', r"\\\1", display) + '"']
+    quoted = '"' + re.sub(r'(["\\])', r"\\\1", display) + '"'
+    if _PLAIN.fullmatch(display) and len(quoted) <= _LINE - used:
+        return [quoted]
     return _encoded_words(display, used)
 
 

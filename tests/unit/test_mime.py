@@ -10,7 +10,7 @@ from email.utils import parseaddr
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.notifier.mime import Part, address_header, message, text_header, token_header
@@ -114,6 +114,7 @@ def test_an_address_that_is_not_ascii_is_written_as_utf8() -> None:
     assert address_header("To", "señora@ejemplo.example") == "To: señora@ejemplo.example\r\n".encode()
 
 
+@example("one\rtwo\r\nthree\n.\n \nFrom me \n", "x")
 @given(BODY, st.text(max_size=50).filter(str.isprintable))
 def test_any_body_comes_back_whole(text: str, html: str) -> None:
     content = a_message(text=text, html=html, calendar="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")

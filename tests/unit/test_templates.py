@@ -4,13 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from babel import Locale
+from jinja2 import UndefinedError
 
 from schemas.outcomes import Kind
 from services.notifier.mail import KINDS
 from services.notifier.template_lint import Finding, lint_template, lint_templates
-from services.notifier.template_set import email_templates, template_set, unbroken
-from services.notifier.variables import VARIABLES, Class
+from services.notifier.template_set import email_templates, environment, template_set, unbroken
+from services.notifier.variables import VARIABLES, Class, variables
 from standalone.compile_templates import EMAIL, compile_one, disagreements, main
+from tests.support.mails import a_mail
 
 BODY = "email/appointment-reminder/en/body.txt.j2"
 
@@ -47,6 +50,17 @@ def test_a_subject_a_preheader_and_a_calendar_entry_are_neutral_at_both_tiers(pa
     assert lint_template(name, "{% if tier == 1 %}{{ given_name }}{% endif %}") == [
         Finding(name, "given_name isn't neutral")
     ]
+
+
+def test_at_tier_0_a_template_does_not_get_what_gives_something_away() -> None:
+    neutral = {name for name, variable in VARIABLES.items() if variable.class_ is Class.NEUTRAL}
+    assert set(variables(a_mail(tier=0), Locale("en"))) == neutral
+    assert set(variables(a_mail(tier=1), Locale("en"))) == set(VARIABLES)
+
+
+def test_a_variable_that_is_not_there_is_an_error_and_never_an_empty_word() -> None:
+    with pytest.raises(UndefinedError):
+        environment().from_string("Hello {{ given_name }}").render(variables(a_mail(tier=0), Locale("en")))
 
 
 def test_what_a_template_includes_counts() -> None:
