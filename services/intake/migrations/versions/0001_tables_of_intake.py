@@ -92,7 +92,7 @@ def upgrade() -> None:
         ["id"],
         unique=False,
         sqlite_where=sa.text("published IS 0"),
-        postgresql_where=sa.text("published IS 0"),
+        postgresql_where=sa.text("published IS false"),
     )
     op.create_table(
         "patients",
