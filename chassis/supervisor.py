@@ -96,3 +96,14 @@ class Supervisor:
     def status(self) -> dict[str, dict[str, object]]:
         """Each part's own status and its state: running, stopping, stopped, cancelled or failed."""
         return {running.part.name: {**running.part.status(), "state": running.state} for running in self._running}
+
+
+async def pause(stopping: asyncio.Event, seconds: float, *others: asyncio.Event) -> None:
+    """Wait, but no longer than until ``stopping`` or one of the ``others`` is set."""
+    waits = [asyncio.create_task(each.wait()) for each in (stopping, *others)]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.wait(waits)

@@ -66,10 +66,11 @@ def build(
         settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
     )
     relay = Relay(store, outbox, leases, settings.kafka, clock, (), source, metrics)
+    prometheus = metrics.registry.prometheus
+    broker = kafka_broker(settings.kafka, service="notifier", registry=prometheus, tracer_provider=traces)
     consumer = Consumer(
-        broker=kafka_broker(settings.kafka, service="notifier", registry=metrics.registry.prometheus, tracer_provider=traces),
-        kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store, tables=consumer_tables,
-        outbox=outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
+        broker=broker, kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store,
+        tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
         on_new_broker=relay.republish,
     )  # fmt: skip
     replanner = Replanner(store, planner, master)

@@ -87,7 +87,7 @@ class Recorder:
             version = versions[old.delivery_id] if over else versions[old.delivery_id] - 1
             changed.append({
                 "delivery_id": old.delivery_id, "state": state, "reason": None, "ended_at": new.ended_at,
-                "outcome_version": version, "entered_sending": over or old.entered_sending,
+                "outcome_version": version, "entered_sending": over,
             })  # fmt: skip
             written.all.append(new)
             if over:

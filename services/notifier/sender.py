@@ -15,6 +15,7 @@ import structlog
 
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
+from chassis.supervisor import pause
 from schemas.outcomes import DeliveryState
 from services.notifier.checks import Checker, Ready
 from services.notifier.context import mail_of
@@ -102,7 +103,7 @@ class Sender:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until told to stop; then finish what is in hand."""
-        sweeper = asyncio.create_task(self._sweep(stopping))
+        sweeper = asyncio.create_task(self._sweep_for_ever(stopping))
         try:
             while not stopping.is_set():
                 claimed = await self._claim()
@@ -111,7 +112,8 @@ class Sender:
                     self._tasks.add(task)
                     task.add_done_callback(self._done)
                 if not claimed:
-                    await self._rest(stopping, POLL_SECONDS + self._pause())
+                    self._wake.clear()
+                    await pause(stopping, POLL_SECONDS + self._pause(), self._wake)
         finally:
             sweeper.cancel()
             await asyncio.gather(sweeper, *self._tasks, return_exceptions=True)
@@ -124,15 +126,6 @@ class Sender:
     def _pause(self) -> float:
         """After the relay's own faults: 1 s, doubling to 30 s, so that a dead relay isn't hammered."""
         return 0.0 if not self._failures else float(min(30, 2 ** (self._failures - 1)))
-
-    async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
-        self._wake.clear()
-        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(stopping.wait())]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _claim(self) -> list[Claim]:
         free = self.smtp.connections - len(self._tasks)
@@ -183,13 +176,14 @@ class Sender:
             return
         if ready.age > GUARD_SECONDS:
             raise LostClaimError
-        content = await self._enter_sending(claim, ready, made)
+        content = await self.enter_sending(claim, ready, made)
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, content)
         self.metrics.observe("sending_seconds", time.monotonic() - began, verdict=receipt.verdict)
         await self._record(claim, receipt)
 
-    async def _enter_sending(self, claim: Claim, ready: Ready, made: Made) -> bytes:
+    async def enter_sending(self, claim: Claim, ready: Ready, made: Made) -> bytes:
+        """The commit before the first byte: the bytes to hand over; ``LostClaimError`` when something has changed."""
         ids = [each.delivery_id for each in ready.sending.bundle.deliveries]
         lease = self.smtp.longest_send_seconds + 30
         async with self.store.write() as connection:
@@ -222,20 +216,24 @@ class Sender:
                 raise
             # its lease runs out by itself
 
-    async def _sweep(self, stopping: asyncio.Event) -> None:
-        """What other processes left behind: expired claims go back, expired ``sending`` becomes uncertain."""
+    async def _sweep_for_ever(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                async with self.store.write() as connection:
-                    await release_expired(connection)
-                    left = await expired_sending(connection)
-                for claim in left:
-                    async with self.store.write() as connection:
-                        await self.recorder.record(connection, claim, UNKNOWN)
+                await self.sweep()
             except Exception as error:
                 if not is_outage(error):
                     raise
-            await asyncio.wait([asyncio.ensure_future(stopping.wait())], timeout=SWEEP_SECONDS)
+                log.warning("store_away", part=self.name)
+            await pause(stopping, SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """What other processes left behind: expired claims go back, expired ``sending`` becomes uncertain."""
+        async with self.store.write() as connection:
+            await release_expired(connection)
+            left = await expired_sending(connection)
+        for claim in left:
+            async with self.store.write() as connection:
+                await self.recorder.record(connection, claim, UNKNOWN)
 
 
 def make(ready: Ready) -> Made:

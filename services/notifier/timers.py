@@ -7,6 +7,7 @@ import structlog
 
 from chassis.sealing import Keyring
 from chassis.store import Store, is_outage
+from chassis.supervisor import pause
 from services.notifier.replan import Planner
 from services.notifier.store.claims import mark_overdue
 from services.notifier.store.patients import get_replannable, lock_patients
@@ -40,9 +41,7 @@ class Replanner:
                 log.warning("store_away", part=self.name)
                 wave = 0
             if wave < WAVE:
-                stop = asyncio.ensure_future(stopping.wait())
-                await asyncio.wait([stop], timeout=POLL_SECONDS)
-                stop.cancel()
+                await pause(stopping, POLL_SECONDS)
 
     async def wave(self) -> int:
         """Re-plan up to a wave of patients; how many."""

@@ -1,44 +1,269 @@
 """From intake's events to mails on a real SMTP server, and to what the ledger says of them."""
 
 import asyncio
+import email
+import email.policy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from sqlalchemy import select, update
+
 from chassis.settings import StoreSettings
+from chassis.store import database_now
+from schemas.appointment import AppointmentStatus, ItemStatus
+from schemas.patient import PatientStatus
+from services.notifier.sender import Hook, make, nothing
+from services.notifier.store.claims import Claim, LostClaimError, claim_due
+from services.notifier.tables import deliveries, mails, suppressions, told, worklist
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.eventually import eventually
-from tests.support.smtp_server import SmtpServer
+from tests.support.smtp_server import Deed, SmtpServer
 
 pytest_plugins = ["tests.support.stores"]
 
 VISIT = datetime(2027, 3, 16, 16, 30, tzinfo=UTC)
+FIRST = datetime(2027, 3, 2, 18, 0, tzinfo=UTC)
+"""P14D: Tuesday 2 March, 10:00 in Los Angeles."""
 
 
 @asynccontextmanager
-async def running(desk: Clinic) -> AsyncIterator[None]:
-    """Sender and replanner at work, without a broker."""
-    stopping = asyncio.Event()
-    tasks = [asyncio.create_task(part.run(stopping)) for part in (desk.notifier.sender, desk.notifier.replanner)]
-    try:
-        yield
-    finally:
-        stopping.set()
-        await asyncio.gather(*tasks)
+async def open_clinic(
+    store: StoreSettings, *, before_guard: Hook = nothing
+) -> AsyncIterator[tuple[Clinic, SmtpServer]]:
+    """Sender and replanner at work on a real SMTP server, without a broker."""
+    async with SmtpServer() as smtp, clinic(store, smtp.port, before_guard=before_guard) as desk:
+        stopping = asyncio.Event()
+        parts = (desk.notifier.sender, desk.notifier.replanner)
+        tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
+        try:
+            yield desk, smtp
+        finally:
+            stopping.set()
+            await asyncio.gather(*tasks)
 
 
-async def states(desk: Clinic) -> list[tuple[Any, ...]]:
-    return [(row.kind, row.step, row.state, row.reason) for row in await desk.rows()]
+async def booked(desk: Clinic, *, told: bool = True, start: datetime = VISIT, **patient: Any) -> tuple[str, str]:
+    """A registered, enrolled patient with a consultation on 16 March."""
+    patient_id, appointment_id = new_id(), new_id()
+    visit = desk.visit(patient_id, appointment_id, start, told=told)
+    await desk.hear(desk.patient(patient_id, **patient), desk.enrolment(patient_id), visit)
+    return patient_id, appointment_id
+
+
+async def one(desk: Clinic, step: str) -> Any:
+    return next(row for row in await desk.rows() if row.step == step)
+
+
+async def in_state(desk: Clinic, step: str, state: str) -> Any:
+    async def there() -> Any:
+        row = await one(desk, step)
+        return row if row.state == state else None
+
+    return await eventually(there, within=15)
+
+
+async def read(desk: Clinic, query: Any) -> list[Any]:
+    async with desk.notifier.store.read() as connection:
+        return list(await connection.execute(query))
+
+
+async def force(desk: Clinic, statement: Any) -> None:
+    async with desk.notifier.store.write() as connection:
+        await connection.execute(statement)
 
 
 async def test_a_booked_visit_becomes_its_reminders_and_the_due_one_is_sent(store_settings: StoreSettings) -> None:
-    async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
-        patient = new_id()
-        await desk.hear(desk.patient(patient), desk.enrolment(patient), desk.visit(patient, new_id(), VISIT, told=True))
+    async with open_clinic(store_settings) as (desk, smtp):
+        await booked(desk)
         assert [row.step for row in await desk.rows()] == ["P14D", "P3D", "P1D"]
-        async with running(desk):
-            desk.clock.advance_to(VISIT - timedelta(days=14) + timedelta(hours=2))
-            await eventually(lambda: smtp.mails)
+        desk.clock.advance_to(FIRST)
+        await in_state(desk, "P14D", "sent")
         assert [row.state for row in await desk.rows()] == ["sent", "planned", "planned"]
         assert [mail.recipients for mail in smtp.mails] == [("ana@example.org",)]
+
+
+async def test_nothing_goes_out_before_it_is_due_or_from_a_tenant_that_is_not_armed(
+    store_settings: StoreSettings,
+) -> None:
+    async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
+        await booked(desk)
+        async with desk.notifier.store.write() as connection:
+            assert await claim_due(connection, FIRST - timedelta(seconds=1), new_id(), 10) == []
+        desk.tenant = "kaiser"
+        await booked(desk)
+        async with desk.notifier.store.write() as connection:
+            claims = await claim_due(connection, FIRST, new_id(), 10)
+        assert [claim.key[0] for claim in claims] == ["cedars"]
+
+
+async def test_forms_ride_on_the_reminder_of_the_same_day(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        patient, visit = await booked(desk)
+        forms = {"patient-intake": ItemStatus.REQUESTED, "patient-privacy": ItemStatus.REQUESTED}
+        await desk.hear(desk.forms(patient, new_id(), visit, forms))
+        desk.clock.advance_to(desk.clock.now() + timedelta(minutes=15))
+        await eventually(lambda: len(smtp.mails) == 1)
+        desk.clock.advance_to(FIRST)
+        await eventually(lambda: len(smtp.mails) == 2)
+        subjects = [email.message_from_bytes(m.content, policy=email.policy.default)["subject"] for m in smtp.mails]
+        assert subjects == ["You have a form to complete", "Appointment reminder"]
+        await in_state(desk, "P14D", "sent")
+        sent = [row for row in await desk.rows() if row.state == "sent" and row.due_at == FIRST]
+        assert len(sent) == 2
+        assert len({row.mail_id for row in sent}) == 1
+
+
+@pytest.mark.parametrize("answer", ["421 4.3.2 closing", "432 4.7.0 wait", "450 4.2.1 busy"])
+async def test_a_no_for_now_is_tried_again_later(store_settings: StoreSettings, answer: str) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        await booked(desk)
+        smtp.script("rcpt", answer)
+        desk.clock.advance_to(FIRST)
+        await eventually(lambda: attempted(desk, "P14D"))
+        row = await in_state(desk, "P14D", "planned")
+        assert row.not_before is not None
+        assert row.entered_sending is False
+        await force(desk, update(deliveries).values(not_before=None))
+        await in_state(desk, "P14D", "sent")
+        assert len(smtp.mails) == 1
+
+
+async def attempted(desk: Clinic, step: str) -> bool:
+    row = await one(desk, step)
+    return bool(row.attempts) and row.state != "sending"
+
+
+async def test_a_refused_address_is_suppressed_and_staff_are_asked_to_phone(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        await booked(desk)
+        smtp.refuse("ana@example.org", "550 5.1.1 no such user")
+        desk.clock.advance_to(FIRST)
+        await in_state(desk, "P14D", "failed")
+        assert [row.code for row in await read(desk, select(suppressions))] == ["5.1.1"]
+        assert [row.code for row in await read(desk, select(worklist))] == ["address_refused"]
+        desk.clock.advance_to(datetime(2027, 3, 13, 18, 0, tzinfo=UTC))
+        assert (await in_state(desk, "P3D", "held")).reason == "suppressed"
+        assert smtp.mails == []
+
+
+async def test_a_reminder_of_which_nobody_knows_whether_it_arrived_is_not_sent_again(
+    store_settings: StoreSettings,
+) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        _, visit = await booked(desk, told=False)
+        smtp.script("dot", Deed.KEEP_AND_DROP)
+        desk.clock.advance_to(desk.clock.now() + timedelta(minutes=15))
+        desk.clock.advance_to(FIRST)
+        await in_state(desk, "P14D", "uncertain")
+        heard = (await read(desk, select(told).where(told.c.appointment_id == visit)))[0]
+        assert (heard.start, heard.certain) == (VISIT, False)
+        await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(lease_until=database_now(-1)))
+        desk.clock.advance_to(datetime(2027, 3, 13, 18, 0, tzinfo=UTC))
+        await in_state(desk, "P3D", "sent")
+        assert (await one(desk, "P14D")).state == "uncertain"
+
+
+async def test_a_change_notice_says_the_new_time_and_voids_the_old_one(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        patient, visit = await booked(desk)
+        moved = VISIT + timedelta(days=2)
+        await desk.hear(desk.visit(patient, visit, moved, name="appointment.rescheduled"))
+        desk.clock.advance_to(desk.clock.now() + timedelta(minutes=15))
+        await eventually(lambda: smtp.mails)
+        message = email.message_from_bytes(smtp.mails[0].content, policy=email.policy.default)
+        body = message.get_body(("plain",))
+        assert message["subject"] == "Your appointment has changed"
+        assert body is not None
+        assert "Thursday, March 18, 2027" in body.get_content()
+        assert "Tuesday, March 16 at 9:30 AM is no longer booked" in body.get_content()
+        [heard] = await eventually(lambda: read(desk, select(told).where(told.c.start == moved)))
+        assert heard.sequence == 2
+
+
+async def test_a_safety_notice_that_may_be_lost_is_sent_once_more_with_the_same_bytes(
+    store_settings: StoreSettings,
+) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        patient, visit = await booked(desk)
+        await desk.hear(desk.visit(patient, visit, VISIT, status=AppointmentStatus.CANCELLED))
+        smtp.script("dot", Deed.KEEP_AND_DROP, times=9)
+        desk.clock.advance_to(desk.clock.now() + timedelta(minutes=15))
+        await eventually(lambda: read(desk, select(deliveries).where(deliveries.c.state == "uncertain")))
+        expired = update(deliveries).where(deliveries.c.state == "uncertain").values(lease_until=database_now(-1))
+        await force(desk, expired)
+        await eventually(lambda: len(smtp.mails) == 2)
+        assert smtp.mails[0].content == smtp.mails[1].content
+        await eventually(lambda: read(desk, select(deliveries).where(deliveries.c.state == "uncertain")))
+        await force(desk, expired)
+        async with desk.notifier.store.write() as connection:
+            assert await claim_due(connection, desk.clock.now(), new_id(), 9) == []
+        assert [row.resends for row in await read(desk, select(mails))] == [1]
+
+
+async def test_a_cancellation_that_arrives_while_a_mail_is_claimed_stops_it(store_settings: StoreSettings) -> None:
+    heard = asyncio.Event()
+    known: dict[str, Any] = {}
+
+    async def cancel(claim: Claim) -> None:
+        if not heard.is_set():
+            heard.set()
+            desk = known["desk"]
+            cancelled = desk.visit(known["patient"], known["visit"], VISIT, status=AppointmentStatus.CANCELLED)
+            await desk.hear(cancelled)
+
+    async with open_clinic(store_settings, before_guard=cancel) as (desk, smtp):
+        patient, visit = await booked(desk)
+        known.update(desk=desk, patient=patient, visit=visit)
+        desk.clock.advance_to(FIRST)
+        row = await in_state(desk, "P14D", "skipped")
+        assert row.reason == "visit_cancelled"
+        desk.clock.advance_to(FIRST + timedelta(minutes=15))
+        await eventually(lambda: smtp.mails)
+        subjects = [email.message_from_bytes(m.content, policy=email.policy.default)["subject"] for m in smtp.mails]
+        assert subjects == ["Your appointment is cancelled"]
+
+
+async def test_a_change_after_the_guard_has_looked_takes_the_mail_back(store_settings: StoreSettings) -> None:
+    async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
+        patient, _ = await booked(desk)
+        desk.clock.advance_to(FIRST)
+        sender = desk.notifier.sender
+        async with desk.notifier.store.write() as connection:
+            [claim] = await claim_due(connection, FIRST, new_id(), 1)
+        async with desk.notifier.store.write() as connection:
+            ready = await sender.checker.check(connection, claim)
+        assert ready is not None
+        await desk.hear(desk.patient(patient, status=PatientStatus.DECEASED))
+        with pytest.raises(LostClaimError):
+            await sender.enter_sending(claim, ready, make(ready))
+        assert (await one(desk, "P14D")).state == "claimed"
+
+
+async def test_what_a_dead_process_had_claimed_or_handed_over_is_found_again(store_settings: StoreSettings) -> None:
+    async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
+        await booked(desk)
+        async with desk.notifier.store.write() as connection:
+            assert await claim_due(connection, FIRST, new_id(), 1)
+        dead = update(deliveries).where(deliveries.c.step == "P14D")
+        await force(desk, dead.values(lease_until=database_now(-1)))
+        await desk.notifier.sender.sweep()
+        assert (await one(desk, "P14D")).state == "planned"
+        async with desk.notifier.store.write() as connection:
+            assert await claim_due(connection, FIRST, new_id(), 1)
+        await force(desk, dead.values(state="sending", lease_until=database_now(-1), mail_id=new_id()))
+        await desk.notifier.sender.sweep()
+        assert (await one(desk, "P14D")).state == "uncertain"
+
+
+async def test_without_a_relay_mail_waits_and_no_attempt_is_counted(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        await booked(desk)
+        await smtp.stop()
+        desk.clock.advance_to(FIRST)
+        await eventually(lambda: desk.notifier.sender.status()["smtp"] != "ready")
+        assert (await one(desk, "P14D")).attempts == 0
+        await smtp.start()
+        await in_state(desk, "P14D", "sent")

@@ -180,9 +180,10 @@ async def clinic(
     store: StoreSettings, smtp_port: int, *, start: datetime = NOON, before_guard: Hook = nothing, connections: int = 4
 ) -> AsyncIterator[Clinic]:
     """Armed since long ago, its truth fresh; parts aren't started."""
+    smtp = SmtpSettings(host="127.0.0.1", port=smtp_port, tls=Tls.NONE, connections=connections)
     settings = NotifierSettings.model_validate({
         "kafka": KafkaSettings(bootstrap="127.0.0.1:1"), "store": store, "master": KEY, "contact": KEY,
-        "smtp": SmtpSettings(host="127.0.0.1", port=smtp_port, tls=Tls.NONE, connections=connections), "address_key": "x" * 32,
+        "smtp": smtp, "address_key": "x" * 32,
     })  # fmt: skip
     clock = SimulatedClock(start)
     notifier = build(settings, clock, PROGRAMS, before_guard=before_guard)

@@ -160,6 +160,7 @@ def _new(wanted: Wanted, state: S, reason: Reason | None, now: datetime) -> Deli
 def _row(key: PatientKey, new: Delivery, wanted: Wanted, now: datetime) -> dict[str, Any]:
     return _times(wanted) | {
         "delivery_id": new.delivery_id, "tenant": key[0], "patient_id": key[1], "dedup_key": new.dedup_key,
-        "program": new.program, "paperwork_id": new.paperwork_id, "step": new.step, "state": new.state, "reason": new.reason,
+        "program": new.program, "paperwork_id": new.paperwork_id, "step": new.step, "state": new.state,
+        "reason": new.reason,
         "created_at": now, "ended_at": new.ended_at, "outcome_version": 0 if new.state is S.PLANNED else 1,
     }  # fmt: skip

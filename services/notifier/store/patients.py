@@ -34,7 +34,8 @@ class Locked:
         return (self.tenant, self.patient_id)
 
 
-_KEY = tuple_(patients.c.tenant, patients.c.patient_id)
+_IN_ORDER = (patients.c.tenant, patients.c.patient_id)
+_KEY = tuple_(*_IN_ORDER)
 _COLUMNS = (
     patients.c.tenant, patients.c.patient_id, patients.c.revision, patients.c.plan_version, patients.c.incomplete,
     patients.c.email_hash, patients.c.stub_since, patients.c.data_key,
@@ -46,7 +47,7 @@ async def lock_patients(
 ) -> dict[PatientKey, Locked]:
     """Lock the rows that exist, in the order of their ids."""
     wanted = sorted(set(keys))
-    rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(wanted)).order_by(patients.c.tenant, patients.c.patient_id).with_for_update())
+    rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(wanted)).order_by(*_IN_ORDER).with_for_update())
     return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
 
 
@@ -135,7 +136,7 @@ async def bump_revision(connection: AsyncConnection, patient: Locked, *, plan_ch
 async def get_replannable(connection: AsyncConnection, civil: datetime, limit: int) -> list[PatientKey]:
     """Patients whose plan time or others have changed. Rows another process has locked are left to it."""
     due = (patients.c.replan_at <= civil) | patients.c.stale
-    query = select(patients.c.tenant, patients.c.patient_id).where(due).order_by(patients.c.tenant, patients.c.patient_id).limit(limit)
+    query = select(patients.c.tenant, patients.c.patient_id).where(due).order_by(*_IN_ORDER).limit(limit)
     rows = await connection.execute(query.with_for_update(skip_locked=True))
     return [(row.tenant, row.patient_id) for row in rows]
 
