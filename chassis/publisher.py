@@ -22,10 +22,6 @@ PUBLISH_SECONDS = 8.0
 """For a run. aiokafka tries an idempotent batch for ever; the lease that we publish under ends."""
 
 
-TOPIC_SECONDS = 2.0
-"""For a topic to show up in the metadata; a known one takes no time."""
-
-
 @dataclass(frozen=True, slots=True)
 class Published:
     """The ids that the broker has confirmed, and what ended the run early, if anything."""
@@ -109,7 +105,10 @@ class Publisher:
 
     async def _send_to_all(self, message: Message, batches: dict[tuple[str, int], _Batch]) -> None:
         producer = await self._open()
-        for partition in await producer.partitions_for(message.topic):
+        partitions, missing = await _partitions(producer, [message.topic])
+        if missing:
+            raise UnknownTopicOrPartitionError(missing)
+        for partition in partitions[message.topic]:
             self._batch(producer, message.topic, partition, batches).add(message, 0)
         await _send(producer, batches)
 
@@ -129,15 +128,17 @@ class Publisher:
 
 
 async def _partitions(producer: AIOKafkaProducer, topics: Collection[str]) -> tuple[dict[str, list[int]], list[str]]:
-    """The partitions of each topic, and which topics aren't there: those hold up only their own rows."""
-    found: dict[str, list[int]] = {}
-    for topic in topics:
-        try:
-            async with asyncio.timeout(TOPIC_SECONDS):
-                found[topic] = sorted(await producer.partitions_for(topic))
-        except (UnknownTopicOrPartitionError, TimeoutError):
-            continue
-    return found, sorted(set(topics) - found.keys())
+    """The partitions of each topic, and which topics aren't there: those hold up only their own rows.
+
+    ``AIOKafkaProducer.partitions_for`` asks for a topic by its name, and a broker may create what it is asked for,
+    with as many partitions as it likes. Asked for no name it tells of all topics and creates none.
+    """
+    cluster = producer.client.cluster
+    if any(cluster.partitions_for_topic(topic) is None for topic in topics):
+        await producer.client.force_metadata_update()
+    found = {topic: cluster.partitions_for_topic(topic) for topic in topics}
+    known = {topic: sorted(partitions) for topic, partitions in found.items() if partitions}
+    return known, sorted(set(topics) - known.keys())
 
 
 async def _send(producer: AIOKafkaProducer, batches: dict[tuple[str, int], _Batch]) -> None:

@@ -31,8 +31,7 @@ from schemas.topics import ALL_TOPICS, Topic
 
 LEASE = "relay"
 LEASE_SECONDS = 20.0
-RENEW_SECONDS = 5.0
-"""Renewed before a run when older than this, so a run begins with 15 s of lease: more than it may take and close in."""
+"""Renewed before a run when a quarter is over, so a run begins with 15 s: more than it may take, and close in."""
 
 ROWS = 500
 POLL_SECONDS = 0.5
@@ -47,12 +46,14 @@ class Relay:
 
     def __init__(
         self, store: Store, outbox: Table, leases: Table, kafka: KafkaSettings, clock: CivilClock,
-        heartbeats: Sequence[Topic], source: str, metrics: Metrics,
+        heartbeats: Sequence[Topic], source: str, metrics: Metrics, *, lease_seconds: float = LEASE_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:  # fmt: skip
         self.name = "relay"
         self._store, self._outbox, self._leases, self._kafka, self._metrics = store, outbox, leases, kafka, metrics
         self._publisher = Publisher(kafka)
         self._heartbeats = Heartbeats(clock, heartbeats, source)
+        self._lease_seconds, self._poll_seconds = lease_seconds, poll_seconds
         self._token = str(uuid.uuid4())
         self._wake = asyncio.Event()
         self._again = kafka.embedded
@@ -112,7 +113,7 @@ class Relay:
             if self._pause:
                 await _wait(stopping, self._pause)  # not for a nudge: every commit would end the back-off
             elif not more:
-                await _wait(self._wake, POLL_SECONDS)
+                await _wait(self._wake, self._poll_seconds)
 
     async def _try_turn(self) -> bool:
         """Whether there is more to publish at once. Broker or store away: back-off, nothing lost."""
@@ -147,9 +148,9 @@ class Relay:
     async def _lead(self) -> bool:
         """Whether the lease is ours for long enough for a run."""
         now = time.monotonic()
-        if self._held_since is None or now - self._held_since > RENEW_SECONDS:
+        if self._held_since is None or now - self._held_since > self._lease_seconds / 4:
             async with self._store.write() as connection:
-                held = await leases.take(connection, self._leases, LEASE, self._token, LEASE_SECONDS)
+                held = await leases.take(connection, self._leases, LEASE, self._token, self._lease_seconds)
             self._held_since = now if held else None
             self._metrics.gauge("relay_lease_held", held)
         self.state = "standby" if self._held_since is None else "relaying"
@@ -159,7 +160,9 @@ class Relay:
         if self._again:
             self._again = False  # first: a new broker may turn up while we are at it
             try:
-                await topics.apply(self._kafka, ALL_TOPICS.values())
+                report = await topics.apply(self._kafka, ALL_TOPICS.values())
+                if not report.usable:
+                    raise Unavailable("topics")
                 async with self._store.write() as connection:
                     await outbox.unpublish(connection, self._outbox)
             except BaseException:
