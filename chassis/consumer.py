@@ -27,7 +27,7 @@ from chassis.membership import Membership
 from chassis.metrics import Metrics
 from chassis.reading import Reading
 from chassis.settings import KafkaSettings
-from chassis.store import Store
+from chassis.store import Store, is_outage
 from chassis.tracing import span
 from chassis.watermarks import Watermarks
 
@@ -118,7 +118,7 @@ class Consumer:
             try:
                 async with self._membership.client() as client:
                     self.state = "consuming"
-                    self._watermarks.look_soon()
+                    await self._watermarks.joined()
                     await self._consume(client)
             except TooManyDeadLettersError as halt:
                 await self._halt(halt)
@@ -146,15 +146,20 @@ class Consumer:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
                 await self._store(client, polled)
-        except (Unavailable, TimeoutError) as error:
+        except Exception as error:
+            if not isinstance(error, Unavailable) and not is_outage(error):
+                raise
             self._put_back(client, polled, error)
             return False
         self._size = min(MAX_RECORDS, self._size * 2)
-        await self._commit(client, {each: records[-1].offset + 1 for each, records in polled.items()})
+        positions = {each: records[-1].offset + 1 for each, records in polled.items()}
+        self._watermarks.read_to(positions)
+        await self._commit(client, positions)
         self._metrics.observe("consumer_batch_seconds", time.monotonic() - started, **self._labels)
         return True
 
     async def _store(self, client: AIOKafkaConsumer, polled: Polled) -> None:
+        await self._watermarks.reading_from({each: records[0].offset for each, records in polled.items()})
         read = self._reading.read(client, polled)
         attributes = {"messaging.system": "kafka", "messaging.consumer.group.name": self._group}
         with span(

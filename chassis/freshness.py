@@ -110,10 +110,16 @@ async def record_progress(
 
 
 async def forget_caught_up(connection: AsyncConnection, positions: Table, group: str) -> None:
-    """Nothing of this group is caught up any more: the topic, or its broker, is another one."""
-    await connection.execute(
-        update(positions).where(positions.c.consumer_group == group).values(caught_up_at=None, fresh_as_of=None)
-    )
+    """Nothing of this group is fresh any more: the topic, or its broker, is another one."""
+    mine = positions.c.consumer_group == group
+    await connection.execute(update(positions).where(mine).values(position=0, caught_up_at=None, fresh_as_of=None))
+
+
+async def stored_positions(connection: AsyncConnection, positions: Table, group: str) -> dict[int, int]:
+    """Position per partition, as last stored."""
+    mine = positions.c.consumer_group == group
+    rows = await connection.execute(select(positions.c.partition, positions.c.position).where(mine))
+    return {row.partition: row.position for row in rows}
 
 
 async def freshness(

@@ -1,7 +1,8 @@
 """Looks every few seconds at the ends of our partitions: that we stand there is what makes our picture fresh.
 
-It also notices a new broker, whose topic is missing or ends below what we have read. Then nothing counts as caught up
-any more, reading starts at the beginning, and the service is told, so that its relay publishes again what it kept.
+It also notices a new broker: the topic is missing, or is read from before where this group stood. Then nothing counts
+as caught up any more, and the service is told, so that its relay publishes again what it kept. Reading starts at the
+beginning by itself: the new broker knows no committed offset, and an offset past its end is reset to the earliest.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from sqlalchemy import Table
 
 from chassis.errors import Unavailable
-from chassis.freshness import Progress, forget_caught_up, record_progress
+from chassis.freshness import Progress, forget_caught_up, record_progress, stored_positions
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 
@@ -45,10 +46,30 @@ class Watermarks:
         self._metrics = metrics
         self._due = 0.0
         self._well = True
+        self._stood: dict[int, int] = {}
 
-    def look_soon(self) -> None:
-        """With the next call of ``look``: after joining, nobody should wait for the first word that all is read."""
+    async def joined(self) -> None:
+        """Recall where the group stood, and look with the next ``look``. Raises ``Unavailable``."""
+        try:
+            async with self._store.read() as connection:
+                self._stood = await stored_positions(connection, self._positions, self._group)
+        except Exception as error:
+            raise (Unavailable("store") if is_outage(error) else error) from error
         self._due = 0.0
+
+    async def reading_from(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Before records from ``positions`` on are stored: they may be a new broker's. Raises as the store does."""
+        if all(at >= self._stood.get(each.partition, 0) for each, at in positions.items()):
+            return
+        log.warning("new broker: the topic is read from the start", group=self._group)
+        async with self._store.write() as connection:
+            await forget_caught_up(connection, self._positions, self._group)
+        self._stood = {}
+        self._on_new_broker()
+
+    def read_to(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Everything below ``positions`` is stored."""
+        self._stood |= {each.partition: at for each, at in positions.items()}
 
     async def look(self, client: AIOKafkaConsumer) -> bool:
         """Look if it is time; whether broker and store answered the last time.
@@ -64,6 +85,8 @@ class Watermarks:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._look(client)
+        except Unavailable:
+            raise
         except IllegalStateError:  # revoked meanwhile: the next owner looks
             return True
         except Exception as error:
@@ -78,24 +101,26 @@ class Watermarks:
     async def _look(self, client: AIOKafkaConsumer) -> None:
         ours = sorted(client.assignment())
         if not ours:
+            if client.partitions_for_topic(self._topic) is None:
+                await self._topic_is_missing()
             return
         ends = await client.end_offsets(ours)
+        # The embedded broker forgets all but the first record of the last produced batch; a fetch knows better.
+        ends = {each: max(end, client.highwater(each) or 0) for each, end in ends.items()}
         positions = {each: await client.position(each) for each in ours}
-        if lost := [each for each in ours if ends[each] < positions[each]]:
-            log.warning("new broker: the topic ends before what was read", group=self._group, partitions=len(lost))
-            await client.seek_to_beginning(*lost)
-            positions |= dict.fromkeys(lost, 0)
-            self._on_new_broker()
+        await self.reading_from(positions)
         await self._record(ends, positions)
+        self.read_to(positions)
 
     async def _record(self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> None:
         progress = [Progress(each.partition, at, at >= ends[each]) for each, at in positions.items()]
         async with self._store.write() as connection:
             await record_progress(connection, self._positions, self._group, progress)
-        self.lag = sum(max(0, ends[each] - at) for each, at in positions.items())
-        for each, at in positions.items():
+        behind = {each: max(0, ends[each] - at) for each, at in positions.items()}
+        self.lag = sum(behind.values())
+        for each, records in behind.items():
             labels = {"topic": each.topic, "group": self._group, "partition": str(each.partition)}
-            self._metrics.gauge("consumer_lag", max(0, ends[each] - at), **labels)
+            self._metrics.gauge("consumer_lag", records, **labels)
 
     async def _topic_is_missing(self) -> None:
         log.warning("new broker: the topic is missing", group=self._group)

@@ -50,15 +50,15 @@ async def create_topic(kafka: KafkaSettings, topic: str, partitions: int = PARTI
         await admin.close()
 
 
-async def publish(kafka: KafkaSettings, messages: Sequence[Message], partition: int | None = None) -> None:
-    """Put ``messages`` on their topics in their order, all awaited."""
+async def publish(kafka: KafkaSettings, messages: Sequence[Message], partition: int | None = None) -> dict[int, int]:
+    """Put ``messages`` on their topics in their order; per partition the offset after the last of them."""
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
         sent = [
             await producer.send(each.topic, each.value, each.key, partition=partition, headers=list(each.headers))
             for each in messages
         ]
-        for one in sent:
-            await one
+        placed = [await one for one in sent]
+    return {each.partition: each.offset + 1 for each in sorted(placed, key=lambda each: each.offset)}
 
 
 async def committed(kafka: KafkaSettings, group: str, topic: str) -> dict[int, int]:
@@ -66,10 +66,8 @@ async def committed(kafka: KafkaSettings, group: str, topic: str) -> dict[int, i
     client = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
     await client.start()
     try:
-        await client.topics()
-        ours = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        client.assign(ours)
-        offsets = {each.partition: await client.committed(each) for each in ours}
+        client.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
+        offsets = {each.partition: await client.committed(each) for each in client.assignment()}
     finally:
         await client.stop()
     return {partition: offset for partition, offset in offsets.items() if offset is not None}
