@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
 
 from chassis.broker import kafka_broker
 from chassis.clock import CivilClock
@@ -31,7 +32,7 @@ from services.notifier.timers import Replanner
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The service, not started. ``supervisor`` runs ``parts``; whoever stops it also closes ``store``."""
+    """The service, not started. ``supervisor`` runs ``parts``; whoever stops it closes it, too."""
 
     app: FastAPI
     parts: tuple[Part, ...]
@@ -42,6 +43,12 @@ class Notifier:
     replanner: Replanner
     sender: Sender
     relay: Relay
+    traces: TracerProvider
+
+    async def close(self) -> None:
+        """When the parts have stopped: connections, and what traces are still to be handed over."""
+        await self.store.close()
+        self.traces.shutdown()
 
 
 def build(
@@ -82,4 +89,4 @@ def build(
         title="Upright notifier", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
         ready=store.ping,
     )  # fmt: skip
-    return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, relay)
+    return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, relay, traces)

@@ -1,0 +1,56 @@
+"""The process: ``python -m services.notifier serve`` or ``migrate``; settings from the environment (``NOTIFIER_…``)."""
+
+import asyncio
+import sys
+
+from chassis import logs
+from chassis.clock import SystemClock
+from chassis.http_server import serve
+from chassis.migrations import migrate
+from chassis.store import Store
+from schemas.program_files import load_programs
+from services.notifier.app import build
+from services.notifier.settings import NotifierSettings
+
+PACKAGE = "services.notifier"
+
+
+async def run(settings: NotifierSettings) -> int:
+    """Serve until a signal or a dead part; the exit status."""
+    programs = {code: each.program for code, each in load_programs(settings.programs).items()}
+    notifier = build(settings, SystemClock(), programs)
+    try:
+        if settings.store.migrate_at_start:
+            await migrate(notifier.store, PACKAGE)
+        return await serve(notifier.app, settings.http, notifier.supervisor)
+    finally:
+        await notifier.close()
+
+
+async def run_migrations(settings: NotifierSettings) -> int:
+    """Bring the store up to this version; the exit status."""
+    store = Store(settings.store)
+    try:
+        await migrate(store, PACKAGE)
+    finally:
+        await store.close()
+    return 0
+
+
+COMMANDS = {"serve": run, "migrate": run_migrations}
+
+
+def main() -> int:
+    """Exit status 2 for a command that isn't one."""
+    command = COMMANDS.get(sys.argv[1]) if len(sys.argv) == 2 else None
+    if command is None:
+        sys.stderr.write(f"usage: python -m {PACKAGE} {{{'|'.join(COMMANDS)}}}\n")
+        return 2
+    settings = NotifierSettings()
+    logs.configure(settings.observability)
+    logs.bind_service("notifier")
+    return asyncio.run(command(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
