@@ -80,9 +80,16 @@ async def test_a_locked_database_is_an_outage(store: Store, store_settings: Stor
 
 
 @pytest.mark.parametrize(
-    "error", [TimeoutError(), ConnectionRefusedError(), OSError(28, "no space left"), PoolTimeoutError()]
+    "error",
+    [
+        TimeoutError(),
+        ConnectionRefusedError(),
+        OSError(28, "no space left"),
+        PoolTimeoutError(),
+        DBAPIError("SELECT 1", None, Exception("gone"), connection_invalidated=True),
+    ],
 )
-def test_the_systems_own_errors_are_outages(error: Exception) -> None:
+def test_errors_of_the_system_and_of_the_pool_are_outages(error: Exception) -> None:
     assert is_outage(error)
 
 

@@ -86,7 +86,12 @@ async def test_a_part_that_ends_unasked_fails_the_process(run: Run) -> None:
 
 async def test_a_deaf_part_is_cancelled_at_the_deadline_and_the_others_still_stop_in_time() -> None:
     diary: list[str] = []
-    parts = [Named("relay", diary), Named("deaf", diary, deaf), Named("very deaf", diary, very_deaf)]
+
+    async def needs_a_moment(stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        await asyncio.sleep(0.05)
+
+    parts = [Named("relay", diary, needs_a_moment), Named("deaf", diary, deaf), Named("very deaf", diary, very_deaf)]
     supervisor = Supervisor(parts, deadline=0.3)
     await supervisor.start()
     started = time.monotonic()
