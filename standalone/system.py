@@ -51,7 +51,7 @@ def load_keys(folder: Path, tenants: set[str]) -> Keys:
         made = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in RINGS}
         staff = {}
         for tenant in sorted(tenants):
-            text, setting = new_api_key(f"staff-{tenant}", tenant, roles=("staff", "feed", "operator"))
+            text, setting = new_api_key(f"staff-{tenant}", tenant, roles=("publish", "staff", "operator"))
             staff[tenant] = {"text": text, "setting": setting.model_dump(mode="json")}
         file.touch(mode=0o600)
         file.write_text(json.dumps({"rings": made, "address_key": secrets.token_urlsafe(32), "staff": staff}))
