@@ -84,7 +84,13 @@ class Consumer:
         """For ``/status``: partitions and seconds, nothing of any record. No partition at all is legal for a spare."""
         now = time.monotonic()
         ages = {f"seconds_since_{what}": round(now - at, 1) for what, at in self._last.items()}
-        return {"state": self.state, "partitions": self._assigned, "lag": self._watermarks.lag, **ages}
+        return {
+            "state": self.state,
+            "rebalancing": self._membership.rebalancing,
+            "partitions": self._assigned,
+            "lag": self._watermarks.lag,
+            **ages,
+        }
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until ``stopping``; then the batch in flight has some seconds, and is rolled back if it needs more.

@@ -14,7 +14,7 @@ from faststream.kafka import KafkaBroker
 
 from chassis.settings import KafkaSettings
 
-LEAVE_SECONDS = 4.0
+LEAVE_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +25,15 @@ class _WaitsForTheBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     def __init__(self, lock: asyncio.Lock, group: str) -> None:
         self._lock = lock
         self._group = group
+        self.rebalancing = False
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self.rebalancing = True
         async with self._lock:
             pass
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self.rebalancing = False
         log.info("partitions assigned", group=self._group, partitions=sorted(each.partition for each in assigned))
 
 
@@ -40,13 +43,19 @@ class Membership:
     def __init__(self, broker: KafkaBroker, kafka: KafkaSettings, topic: str, group: str, lock: asyncio.Lock) -> None:
         self._group = group
         self._broker = broker
+        self._listener = _WaitsForTheBatch(lock, group)
         self._subscriber = broker.subscriber(
             topic,
             group_id=group,
             auto_offset_reset="earliest",
-            listener=_WaitsForTheBatch(lock, group),
+            listener=self._listener,
             **cast("dict[str, Any]", _timing(kafka, group)),
         )
+
+    @property
+    def rebalancing(self) -> bool:
+        """Whether the group is being divided anew; nothing is polled meanwhile."""
+        return self._listener.rebalancing
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -62,10 +71,20 @@ class Membership:
             await self._leave()
 
     async def _leave(self) -> None:
-        try:
-            await asyncio.wait_for(self._subscriber.stop(), LEAVE_SECONDS)
-        except TimeoutError:
-            log.warning("left the group without a word, the broker doesn't answer", group=self._group)
+        """Say goodbye; for at most ``LEAVE_SECONDS`` when we are being stopped.
+
+        Else for as long as it takes: a client that is cut off while it leaves goes on as a member that reads nothing.
+        """
+        leaving = asyncio.create_task(self._subscriber.stop())
+        task = asyncio.current_task()
+        stopped = task is not None and task.cancelling() > 0
+        _, unfinished = await asyncio.wait({leaving}, timeout=LEAVE_SECONDS if stopped else None)
+        if unfinished:
+            leaving.cancel()
+            await asyncio.wait({leaving})
+            log.warning("stopped without leaving the group, the broker doesn't answer", group=self._group)
+        elif (error := leaving.exception()) is not None:
+            log.warning("left the group with an error", group=self._group, error=type(error).__name__)
 
 
 def _timing(kafka: KafkaSettings, group: str) -> dict[str, object]:

@@ -57,15 +57,16 @@ class Watermarks:
             raise (Unavailable("store") if is_outage(error) else error) from error
         self._due = 0.0
 
-    async def reading_from(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Before records from ``positions`` on are stored: they may be a new broker's. Raises as the store does."""
+    async def reading_from(self, positions: Mapping[TopicPartition, int]) -> bool:
+        """Before records from there on are stored: False if they are a new broker's. Raises what the store does."""
         if all(at >= self._stood.get(each.partition, 0) for each, at in positions.items()):
-            return
+            return True
         log.warning("new broker: the topic is read from the start", group=self._group)
         async with self._store.write() as connection:
             await forget_caught_up(connection, self._positions, self._group)
         self._stood = {}
         self._on_new_broker()
+        return False
 
     def read_to(self, positions: Mapping[TopicPartition, int]) -> None:
         """Everything below ``positions`` is stored."""
@@ -108,9 +109,9 @@ class Watermarks:
         # The embedded broker forgets all but the first record of the last produced batch; a fetch knows better.
         ends = {each: max(end, client.highwater(each) or 0) for each, end in ends.items()}
         positions = {each: await client.position(each) for each in ours}
-        await self.reading_from(positions)
-        await self._record(ends, positions)
-        self.read_to(positions)
+        if await self.reading_from(positions):
+            await self._record(ends, positions)
+            self.read_to(positions)
 
     async def _record(self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> None:
         progress = [Progress(each.partition, at, at >= ends[each]) for each, at in positions.items()]
