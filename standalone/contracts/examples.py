@@ -19,7 +19,7 @@ from schemas.blocks import Block, blocks_of
 from schemas.envelope import Envelope
 from schemas.registry import EVENT_TYPES, INTAKE_EVENTS, EventType
 from schemas.sealed import Sealed
-from standalone.contracts.people import CHANGED, CREATED, DATA, OWN, PATIENT, PROGRAM, SEALED, SUBJECT_ID
+from standalone.contracts.people import CHANGED, CREATED, DATA, OWN, PROGRAM, SEALED, SUBJECT_ID
 
 KEY_ID = "example"
 KEY = bytes(range(32))
@@ -46,7 +46,8 @@ def _full(event: EventType) -> dict[str, Any]:
 
 
 def _record(event: EventType, fields: Mapping[str, Any]) -> Record:
-    message = to_message(event.topic, _envelope(event), event.data.strict_json(json.dumps(fields)))
+    data = event.data.strict_json(json.dumps(fields))
+    message = to_message(event.topic, _envelope(event, data), data)
     return {
         "topic": message.topic,
         "key": message.key.decode() if message.key else None,
@@ -60,7 +61,7 @@ def _subject(event: EventType) -> str:
     return f"{event.subject}/{SUBJECT_ID[event.subject]}"
 
 
-def _envelope(event: EventType) -> Envelope:
+def _envelope(event: EventType, data: Contract) -> Envelope:
     """Of a heartbeat, only what it has: no subject, no patient, no tenant."""
     bare = Envelope(
         id=f"example-{event.name}",
@@ -77,9 +78,9 @@ def _envelope(event: EventType) -> Envelope:
     own = {
         "source": f"https://upright.example/programs/{PROGRAM}/console",
         "subject": _subject(event),
-        "partitionkey": PATIENT,
+        "partitionkey": getattr(data, "patient_id", None),
         "correlationid": f"example-{event.name}",
-        "sequence": 3,
+        "sequence": getattr(data, "version", None),
         "dataregulation": "HIPAA",
         "tenant": TENANT,
     }

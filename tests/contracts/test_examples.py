@@ -1,0 +1,105 @@
+"""Every golden example ever committed still parses, opens, and says the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from chassis.cloudevents import read_record
+from chassis.errors import Permanent
+from chassis.sealing import Keyring
+from schemas.base import Contract
+from schemas.blocks import blocks_of
+from schemas.envelope import Envelope
+from schemas.registry import BY_WIRE, EVENT_TYPES, EventType
+from standalone.contracts.__main__ import ROOT
+from standalone.contracts.examples import KEY, KEY_ID
+
+EXAMPLES = sorted((ROOT / "examples").rglob("*.json"))
+NAMES = [str(each.relative_to(ROOT / "examples")) for each in EXAMPLES]
+every_example = pytest.mark.parametrize("file", EXAMPLES, ids=NAMES)
+
+
+def read(file: Path) -> tuple[dict[str, Any], Envelope, EventType, bytes]:
+    record = json.loads(file.read_text())
+    headers = [(name, value.encode()) for name, value in record["headers"].items()]
+    key = record["key"].encode() if record["key"] else None
+    envelope, data = read_record(headers, key, json.dumps(record["data"]).encode())
+    return record, envelope, BY_WIRE[envelope.type], data
+
+
+@every_example
+def test_consumers_read_it_and_see_every_field_it_has(file: Path) -> None:
+    record, _, event, data = read(file)
+    seen = event.data.tolerant_json(data).model_dump(mode="json")
+    assert {name: seen[name] for name in record["data"]} == record["data"]
+
+
+@every_example
+def test_consumers_read_it_with_fields_they_do_not_know(file: Path) -> None:
+    record, _, event, _ = read(file)
+    more = json.dumps({**record["data"], "of_a_later_version": {"any": "thing"}})
+    assert event.data.tolerant_json(more) == event.data.tolerant_json(json.dumps(record["data"]))
+
+
+@every_example
+def test_producers_may_not_add_a_field(file: Path) -> None:
+    record, _, event, _ = read(file)
+    event.data.strict_json(json.dumps(record["data"]))
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        event.data.strict_json(json.dumps({**record["data"], "added": 1}))
+
+
+@every_example
+def test_it_keeps_to_the_json_schema(file: Path) -> None:
+    record, _, event, _ = read(file)
+    schema = json.loads((ROOT / f"generated/{event.name}.v{event.major}.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(record["data"])
+
+
+@every_example
+def test_its_blocks_open_for_its_tenant_and_subject_alone(file: Path) -> None:
+    record, envelope, event, data = read(file)
+    state, ring = event.data.tolerant_json(data), Keyring({KEY_ID: KEY}, KEY_ID)
+    for field, opened in record["opened"].items():
+        model, sealed = blocks_of(event.data)[field].model, getattr(state, field)
+        tenant, subject = envelope.tenant or "", envelope.subject or ""
+        block = ring.open(sealed, model, tenant=tenant, subject=subject)
+        assert block == model.strict_json(json.dumps(opened))
+        with pytest.raises(Permanent, match="cannot_open"):
+            ring.open(sealed, model, tenant="kaiser", subject=subject)
+
+
+@every_example
+def test_its_subject_key_and_version_agree_with_its_data(file: Path) -> None:
+    record, envelope, event, _ = read(file)
+    data = record["data"]
+    assert record["topic"] == event.topic
+    assert envelope.partitionkey == record["key"] == data.get("patient_id")
+    assert envelope.sequence == data.get("version")
+    if envelope.subject:
+        family, _, subject = envelope.subject.partition("/")
+        assert family == event.subject
+        nested = data.get("delivery", {}).get("delivery_id")
+        assert subject in {data.get(f"{family}_id"), data.get("item_id"), data.get("patient_id"), nested}
+
+
+def test_every_event_has_a_full_example_and_numbers_without_gaps() -> None:
+    for event in EVENT_TYPES.values():
+        folder = ROOT / f"examples/{event.name}.v{event.major}"
+        numbers = sorted(int(each.stem) for each in folder.glob("*.json"))
+        assert numbers == list(range(1, len(numbers) + 1)) != []
+
+
+def test_every_field_of_every_model_stands_filled_in_some_example() -> None:
+    filled: dict[type, set[str]] = {}
+    for file in EXAMPLES:
+        record, _, event, _ = read(file)
+        for model in event.data.__mro__:
+            filled.setdefault(model, set()).update(name for name, value in record["data"].items() if value is not None)
+    for model, names in filled.items():
+        if issubclass(model, Contract):
+            assert set(model.__annotations__) <= names, model.__name__
