@@ -1,4 +1,4 @@
-"""Civil time: what people live by. Leases, back-off and freshness use the database's clock instead (``chassis.store``)."""
+"""Civil time: what people live by. Leases, back-off and freshness use the database's clock (``chassis.store``)."""
 
 from datetime import UTC, datetime
 from typing import Protocol

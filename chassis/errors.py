@@ -17,13 +17,13 @@ class ChassisError(Exception):
         self.reason = reason
 
 
-class Permanent(ChassisError):
+class Permanent(ChassisError):  # noqa: N818 - named by what the caller does
     """The record can never be handled as it is."""
 
 
-class Transient(ChassisError):
+class Transient(ChassisError):  # noqa: N818 - named by what the caller does
     """The same record may be handled in a moment."""
 
 
-class Unavailable(ChassisError):
+class Unavailable(ChassisError):  # noqa: N818 - named by what the caller does
     """A store or broker isn't there; nothing is wrong with the record."""

@@ -1,7 +1,7 @@
 """How far this service's picture of a topic reaches, per partition: so that nobody acts on yesterday.
 
-``caught_up_at`` is the database's clock when a consumer last stood at the end of the partition; ``fresh_as_of`` is the
-civil time up to which the producer says that everything it committed has been published. Consumers write, guards read.
+``caught_up_at`` is when a consumer last stood at the end of the partition; ``fresh_as_of`` is up to when the producer
+says that everything it committed has been published. Both are databases' clocks. Consumers write, guards read.
 """
 
 from collections.abc import Sequence
@@ -52,12 +52,12 @@ class Freshness:
     fresh_as_of: datetime | None
     database_now: datetime
 
-    def is_stale(self, civil_now: datetime) -> bool:
+    def is_stale(self) -> bool:
         """Whether nobody may act on this partition's truth now."""
         if self.caught_up_at is None or self.fresh_as_of is None:
             return True
         late_reading = self.database_now - self.caught_up_at > CAUGHT_UP_WITHIN
-        return late_reading or civil_now - self.fresh_as_of > PUBLISHED_WITHIN
+        return late_reading or self.database_now - self.fresh_as_of > PUBLISHED_WITHIN
 
 
 def positions_table(metadata: MetaData) -> Table:

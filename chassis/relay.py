@@ -16,17 +16,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 
 from chassis import leases, outbox, topics
-from chassis.clock import CivilClock
 from chassis.errors import Unavailable
-from chassis.heartbeats import Heartbeats
+from chassis.heartbeats import EVERY_SECONDS, Heartbeats
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRow
 from chassis.publisher import Published, Publisher
 from chassis.settings import KafkaSettings
-from chassis.store import Store, is_outage
+from chassis.store import Store, database_now, is_outage
 from schemas.topics import ALL_TOPICS, Topic
 
 LEASE = "relay"
@@ -45,14 +44,14 @@ class Relay:
     """One outbox's relay: a ``Part``. ``source`` is the CloudEvents source of its heartbeats."""
 
     def __init__(
-        self, store: Store, outbox: Table, leases: Table, kafka: KafkaSettings, clock: CivilClock,
+        self, store: Store, outbox: Table, leases: Table, kafka: KafkaSettings,
         heartbeats: Sequence[Topic], source: str, metrics: Metrics, *, lease_seconds: float = LEASE_SECONDS,
-        poll_seconds: float = POLL_SECONDS,
+        poll_seconds: float = POLL_SECONDS, heartbeat_seconds: float = EVERY_SECONDS,
     ) -> None:  # fmt: skip
         self.name = "relay"
         self._store, self._outbox, self._leases, self._kafka, self._metrics = store, outbox, leases, kafka, metrics
         self._publisher = Publisher(kafka)
-        self._heartbeats = Heartbeats(clock, heartbeats, source)
+        self._heartbeats = Heartbeats(heartbeats, source, heartbeat_seconds)
         self._lease_seconds, self._poll_seconds = lease_seconds, poll_seconds
         self._token = str(uuid.uuid4())
         self._wake = asyncio.Event()
@@ -181,15 +180,15 @@ class Relay:
 
     async def _beat(self) -> None:
         """A heartbeat where one is due, never ahead of a row: what is unsent now bounds what it claims."""
-        now = self._heartbeats.due()
-        if now is None:
+        if not self._heartbeats.due():
             return
         async with self._store.read() as connection:
+            now = (await connection.execute(select(database_now()))).scalar_one()
             rows = await outbox.oldest(connection, self._outbox, 1)
             self._metrics.gauge("outbox_rows", await outbox.unsent(connection, self._outbox))
         for message in self._heartbeats.messages(now, waiting=rows[0].age if rows else timedelta(0)):
             _check(await self._publisher.publish_to_all(message))
-        self._heartbeats.sent(now)
+        self._heartbeats.sent()
 
     def _look_at(self, rows: Sequence[OutboxRow]) -> None:
         self._oldest = rows[0].age if rows else timedelta(0)

@@ -143,6 +143,6 @@ class RequestWithdrawal(Contract):
 
 
 class Heartbeat(Contract):
-    """The producer lives. ``fresh_as_of`` is the civil time up to which everything committed has been published."""
+    """The producer lives. ``fresh_as_of``: up to when, by its database's clock, all is published."""
 
     fresh_as_of: Instant

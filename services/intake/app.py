@@ -56,7 +56,7 @@ def build(
     traces = tracer_provider("intake", settings.observability.otlp_endpoint)
     topics = [TOPICS[INTAKE_EVENTS]]
     relay = Relay(
-        store, tables.outbox, tables.leases, settings.kafka, clock, topics, f"https://{settings.host}/intake", metrics
+        store, tables.outbox, tables.leases, settings.kafka, topics, f"https://{settings.host}/intake", metrics
     )
     rings = Rings(settings.master.ring(), settings.contact.ring(), settings.facts.ring())
     resources = Resources(store, rings, programs, clock, settings.host, settings.max_batch, relay.nudge)

@@ -72,13 +72,13 @@ def build(
     handlers = IntakeHandlers(
         settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
     )
-    relay = Relay(store, outbox, leases, settings.kafka, clock, (), source, metrics)
+    relay = Relay(store, outbox, leases, settings.kafka, (), source, metrics)
     prometheus = metrics.registry.prometheus
     broker = kafka_broker(settings.kafka, service="notifier", registry=prometheus, tracer_provider=traces)
     consumer = Consumer(
         broker=broker, kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store,
-        tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
-        on_new_broker=relay.republish,
+        tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried,
+        metrics=metrics, tracer=traces, on_new_broker=relay.republish,
     )  # fmt: skip
     replanner = Replanner(store, planner, master)
     checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)

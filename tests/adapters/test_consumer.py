@@ -232,8 +232,6 @@ async def test_a_heartbeat_moves_the_freshness_of_its_partition_and_is_not_appli
     await publish(world.kafka, [beat, older], partition=partition_of(key, PARTITIONS))
     fresh = await eventually(lambda: beaten(world, key))
     assert fresh.fresh_as_of == EPOCH + timedelta(minutes=5)
-    assert not fresh.is_stale(EPOCH + timedelta(minutes=64))
-    assert fresh.is_stale(EPOCH + timedelta(minutes=66))
 
 
 async def beaten(world: World, key: str) -> Freshness | None:

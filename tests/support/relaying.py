@@ -11,7 +11,6 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import MetaData, Table, func, select
 
-from chassis.clock import CivilClock, SimulatedClock
 from chassis.leases import leases_table
 from chassis.metrics import Metrics
 from chassis.outbox import Message, outbox_table, put
@@ -60,10 +59,9 @@ class Outbox:
         return await self.unsent() == 0
 
     def relay(
-        self, kafka: KafkaSettings, clock: CivilClock | None = None, heartbeats: Sequence[Topic] = (), **more: Any
+        self, kafka: KafkaSettings, heartbeats: Sequence[Topic] = (), **more: Any
     ) -> Relay:
-        clock = clock or SimulatedClock(EPOCH)
-        return Relay(self.store, self.table, self.leases, kafka, clock, heartbeats, SOURCE, self.metrics, **more)
+        return Relay(self.store, self.table, self.leases, kafka, heartbeats, SOURCE, self.metrics, **more)
 
 
 def message(topic: str, key: str, number: int) -> Message:

@@ -37,7 +37,7 @@ async def look(connection: AsyncConnection, truth: Truth, program: Program | Non
     moment = Moment(
         now=now,
         sent=await _sent(connection, truth, address, now),
-        stale_truth=fresh.is_stale(fresh.database_now),
+        stale_truth=fresh.is_stale(),
         breaker_open=program is not None and await _volume(connection, program, now) >= program.policy.volume_per_hour,
         suppressed=address is not None and await _suppressed(connection, truth.tenant, address),
     )
