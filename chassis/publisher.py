@@ -36,17 +36,12 @@ class _Batch:
     partition: int
     builder: Any
     ids: list[int] = field(default_factory=list)
-    full: bool = False
     result: asyncio.Future[Any] | None = None
 
     def add(self, message: Message, row_id: int) -> None:
-        """A row that doesn't fit closes the batch: those behind it must not overtake it."""
-        if not self.full:
-            added = self.builder.append(
-                timestamp=None, key=message.key, value=message.value, headers=list(message.headers)
-            )
-            self.full = added is None
-        if not self.full:
+        """The first message that doesn't fit closes the builder, so that none behind it can overtake."""
+        headers = list(message.headers)
+        if self.builder.append(timestamp=None, key=message.key, value=message.value, headers=headers) is not None:
             self.ids.append(row_id)
 
     @property
