@@ -25,7 +25,7 @@ from chassis.decoding import Event
 from chassis.errors import Unavailable
 from chassis.membership import Membership
 from chassis.metrics import Metrics
-from chassis.reading import Reading
+from chassis.reading import Reading, unreadable
 from chassis.settings import KafkaSettings
 from chassis.store import Store, is_outage
 from chassis.tracing import span
@@ -135,19 +135,43 @@ class Consumer:
     async def _consume(self, client: AIOKafkaConsumer) -> NoReturn:
         while True:
             # Nothing may await between the return of getmany and the lock: a revocation would slip in between.
-            polled = await client.getmany(timeout_ms=POLL_MS, max_records=self._size)
+            try:
+                polled = await client.getmany(timeout_ms=POLL_MS, max_records=self._size)
+            except UnicodeDecodeError:
+                polled = None
             self._noticed("poll")
             self._assigned = sorted(each.partition for each in client.assignment())
             async with self._lock:
-                well = await self._handle(client, polled) if polled else True
+                well = await (self._pass_unreadable(client) if polled is None else self._handle(client, polled))
                 well = well and await self._watermarks.look(client)
             if well:
                 self.state, self._pause = "consuming", 0.0
             else:
                 await self._back_off()
 
+    async def _pass_unreadable(self, client: AIOKafkaConsumer) -> bool:
+        """A header's name that isn't UTF-8 makes aiokafka fail on the record, and on all before it, for ever.
+
+        One by one the records before it can be read; where the client fails at once stands the bad one. It becomes a
+        dead letter without bytes, since nobody here can read them.
+        """
+        for each in sorted(client.assignment()):
+            try:
+                polled = await client.getmany(each, timeout_ms=POLL_MS, max_records=1)
+            except UnicodeDecodeError:
+                at = await client.position(each)
+                log.error("record can't be read at all", group=self._group, partition=each.partition, offset=at)
+                if well := await self._handle(client, {each: [unreadable(each, at)]}):
+                    client.seek(each, at + 1)
+                return well
+            if not await self._handle(client, polled):
+                return False
+        return True
+
     async def _handle(self, client: AIOKafkaConsumer, polled: Polled) -> bool:
         """Store, then commit; False when the store is away and the records were put back."""
+        if not polled:
+            return True
         started = time.monotonic()
         try:
             async with asyncio.timeout(BATCH_SECONDS):

@@ -73,3 +73,8 @@ def _fresh_as_of(decoded: Decoded) -> datetime | None:
     if event is None or event.type.name != HEARTBEAT:
         return None
     return cast("Heartbeat", event.data).fresh_as_of
+
+
+def unreadable(at: TopicPartition, offset: int) -> ConsumerRecord[Any, Any]:
+    """What stands for a record that the client can't parse: its place, and nothing in it."""
+    return ConsumerRecord(at.topic, at.partition, offset, -1, 0, None, None, None, -1, -1, ())

@@ -33,6 +33,7 @@ from tests.support.kafka import (
     create_topic,
     new_topic_name,
     publish,
+    publish_unreadable,
     running_broker,
 )
 from tests.support.stores import postgresql_schema
@@ -211,6 +212,16 @@ async def test_a_record_whose_key_cannot_be_read_is_buried_and_holds_nobody(worl
     letter = (await world.service.letters())[0].letter
     assert (letter.key, letter.tenant) == (None, "cedars")
     assert await world.service.held_keys() == held
+
+
+async def test_a_record_the_client_itself_cannot_read_is_passed_and_leaves_a_letter(world: World) -> None:
+    before, after = a_key(), a_key()
+    await publish(world.kafka, [withdrawn(world.topic, before)], partition=1)
+    bad = await publish_unreadable(world.kafka, world.topic, partition=1)
+    await world.publish(withdrawn(world.topic, after), partition=1)
+    assert {before, after} <= (await world.service.versions()).keys()
+    record = (await world.service.letters())[0].letter.record
+    assert (record.partition, record.offset + 1) == (1, bad[1])
 
 
 @pytest.mark.parametrize(("steer", "reason"), [("permanent", "refused"), ("bug", "unexpected")])

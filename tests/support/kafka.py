@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from chassis.outbox import Message
@@ -71,3 +73,15 @@ async def committed(kafka: KafkaSettings, group: str, topic: str) -> dict[int, i
     finally:
         await client.stop()
     return {partition: offset for partition, offset in offsets.items() if offset is not None}
+
+
+async def publish_unreadable(kafka: KafkaSettings, topic: str, partition: int) -> dict[int, int]:
+    """A record with a header whose name isn't UTF-8, which aiokafka neither sends by itself nor reads."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        batch = producer.create_batch()
+        batch.append(key=b"key", value=b"value", timestamp=None, headers=[("name", b"value")])
+        raw = bytearray(bytes(batch._build()).replace(b"name", b"\xff\xfe\xff\xfe"))
+        struct.pack_into(">I", raw, 17, calc_crc32c(bytes(raw[21:])))
+        batch._buffer = raw
+        placed = await (await producer.send_batch(batch, topic, partition=partition))
+    return {partition: placed.offset + 1}
