@@ -61,8 +61,7 @@ def database_now(plus_seconds: float | ColumnElement[Any] = 0.0) -> ColumnElemen
 @compiles(_DatabaseNow, "sqlite")
 def _on_sqlite(element: _DatabaseNow, compiler: SQLCompiler, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
-    # printf, since a small float's own text has an exponent, which makes the modifier, and so the time, NULL
-    return f"strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {seconds}))"
+    return f"strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds')"
 
 
 @compiles(_DatabaseNow, "postgresql")

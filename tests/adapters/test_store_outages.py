@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from chassis.settings import StoreSettings
 from chassis.store import Store, is_outage
+from tests.support.eventually import eventually
 from tests.support.stores import create_all, postgresql_schema
 
 metadata = MetaData()
@@ -116,6 +118,8 @@ async def test_a_store_that_isnt_there_is_an_outage(url: str) -> None:
     away = Store(StoreSettings(url=url))
     assert is_outage(await caught(away, "SELECT 1"))
     await away.close()
+    # aiosqlite doesn't wait for the thread of a connection that failed; its last word mustn't find the loop closed
+    await eventually(lambda: not any("connection_worker" in thread.name for thread in threading.enumerate()))
 
 
 async def test_a_full_disk_is_an_outage(store: Store) -> None:
