@@ -11,7 +11,7 @@ from datetime import datetime
 from schemas.outcomes import DeliveryState, Kind
 from schemas.programs import Program
 from services.notifier.difference import Changes, difference
-from services.notifier.domain import OPEN_STATES, SAFETY, Delivery, Ledger, Plan, Reason, Task, Truth, Wanted
+from services.notifier.domain import OPEN_STATES, SAFETY, Delivery, Ledger, Plan, Reason, Task, Told, Truth, Wanted
 from services.notifier.grouping import Bundle, group
 from services.notifier.guard import Go, Moment, No, SentMail, guard
 from services.notifier.plan import plan
@@ -33,6 +33,7 @@ class Sent:
     rules: tuple[str, ...]
     deliveries: tuple[Delivery, ...]
     truth: Truth
+    told_before: Mapping[str, Told]
 
 
 @dataclass(slots=True)
@@ -195,11 +196,12 @@ class Desk:
             self._set(each.delivery_id, state=verdict, ended_at=self.now)
         if verdict in (S.SENT, S.UNCERTAIN):
             certain = verdict is S.SENT
+            before = self.ledger.told
             heard = told_after_mail(going, self.truth, self.ledger.told, self.now, certain=certain)
             self.ledger = replace(self.ledger, told={**self.ledger.told, **heard})
             keys = tuple(each.dedup_key for each in going)
             rules = tuple(self._rules[key] for key in keys)
-            self.sent.append(Sent(self.now, bundle.kind, keys, rules, going, self.truth))
+            self.sent.append(Sent(self.now, bundle.kind, keys, rules, going, self.truth, before))
 
     def _rows(self, bundle: Bundle) -> list[Delivery]:
         ids = {each.delivery_id for each in bundle.deliveries}

@@ -24,7 +24,7 @@ def plan(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: dat
     """The intents this patient's state calls for at civil time ``now`` (UTC), by ``public_code`` of each program.
 
     Consent, preferences, addresses and holds are the guard's business. What is finished in the ledger is not wanted
-    again; what is wanted has ``useful_until`` ahead of ``now``.
+    again; what is wanted has ``useful_until`` ahead of ``now``, except what is only recorded (``end``).
     """
     context = context_of(truth, programs, ledger, now)
     if truth.patient is None or gone(truth.patient):
@@ -71,8 +71,9 @@ def _of_program(context: Context, program: Program, owed: Sequence[Notice]) -> t
         more, tasks_too = visits.reminders(context, appointment, program, told_by_notice=told)
         reminders += more
         tasks += tasks_too
+    reminders = [_unless_old(context, each) for each in reminders]
     asks, reminders, tasks_too = _asks(context, program, reminders)
-    wanted += [_unless_old(context, each) for each in (*reminders, *asks)]
+    wanted += [*reminders, *(_unless_old(context, each) for each in asks)]
     return wanted, [*tasks, *tasks_too]
 
 
@@ -119,7 +120,8 @@ def _unless_before_arming(context: Context, wanted: Wanted) -> Wanted:
 
 def _unless_old(context: Context, wanted: Wanted) -> Wanted:
     """Old news cause no immediate mail: what would go at once ends; what is planned already stays."""
-    if wanted.end is None and wanted.dedup_key not in context.rows:
+    row = context.rows.get(wanted.dedup_key)
+    if wanted.end is None and (row is None or row.reason is Reason.BEFORE_ARMING):
         immediate = wanted.kind is Kind.LATE_BOOKING or wanted.step == REQUEST or wanted.due_at <= context.now
         source = next((p for p in context.truth.paperwork if p.paperwork_id == wanted.paperwork_id), None)
         news = source or context.appointment(wanted.appointment_id)
@@ -168,7 +170,8 @@ def _missed(context: Context) -> list[Task]:
 def _finish(context: Context, wanted: Sequence[Wanted], tasks: Sequence[Task]) -> Plan:
     """Leave out what is finished or of no use any more, and say when time alone will change the plan."""
     now = context.now
-    live = [each for each in wanted if each.useful_until > now and not context.finished(each.dedup_key, each.due_at)]
+    useful = [each for each in wanted if each.useful_until > now or each.end]
+    live = [each for each in useful if not context.finished(each.dedup_key, each.due_at)]
     live.sort(key=lambda each: (each.due_at, each.priority, each.dedup_key))
     keys = {each.dedup_key for each in live}
     unwanted = {

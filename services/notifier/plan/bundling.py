@@ -52,6 +52,8 @@ def _meeting(context: Context, ask: Wanted, reminder: Wanted, program: Program) 
         due = later.due_at
     if due <= context.now < later.due_at and not _already(context, later, due):
         return None
+    if context.before_arming(due):
+        return None
     useful = due < min(ask.useful_until, reminder.useful_until)
     return due if useful and is_open(due, program.policy.windows.care, later.zone) else None
 

@@ -131,18 +131,17 @@ def _settled(context: Context, notice: Notice, program: Program) -> datetime:
     last = notice.edited_at
     if notice.first_start - last < program.policy.settle.none_within:
         return last
-    row = _open_row(context, notice)
-    first = min(row, last) if row else last
-    return settled_at(first, last, settle_length(notice.about.adapter, program))
+    length = settle_length(notice.about.adapter, program)
+    first = min((each for each in _planned_at(context, notice) if last - 2 * length <= each < last), default=last)
+    return settled_at(first, last, length)
 
 
-def _open_row(context: Context, notice: Notice) -> datetime | None:
-    """When the first notice that voids the same told state was planned, if it still stands."""
-    for kind in (Kind.CHANGE, Kind.CANCELLATION):
-        row = context.rows.get(notice_key(kind, notice.old.appointment_id, notice.told.sequence))
-        if row and row.created_at and not row.entered_sending:
-            return row.created_at
-    return None
+def _planned_at(context: Context, notice: Notice) -> list[datetime]:
+    """When notices that void the same thing told, and weren't sent, were first planned: about when edits began."""
+    kinds: tuple[Literal[Kind.CHANGE, Kind.CANCELLATION], ...] = (Kind.CHANGE, Kind.CANCELLATION)
+    keys = [notice_key(kind, notice.old.appointment_id, notice.told.sequence) for kind in kinds]
+    rows = [context.rows[key] for key in keys if key in context.rows]
+    return [each.created_at for each in rows if each.created_at and not each.entered_sending]
 
 
 def phone_tasks(context: Context, notice: Notice, wanted: Wanted) -> list[Task]:
