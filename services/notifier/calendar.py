@@ -17,11 +17,21 @@ from services.notifier.variables import plain, void_start
 
 _UIDS = uuid.UUID("5b0f5a3e-3c0b-4f43-9d0e-5a0f6c1d7b58")
 _UID, _SEQUENCE = "00000000-0000-0000-0000-000000000000", 909090909
+_BEGIN, _CLOSE = "BEGIN:VEVENT", "END:VCALENDAR"
 _STAMP, _START, _END = (datetime(1970, 1, day, tzinfo=UTC) for day in (1, 2, 3))
 
 
 def calendar_part(mail: Mail, visit: Visit, summary: str) -> str:
-    """An iCalendar object (RFC 5545) in UTC. On a cancellation it names the start that was told."""
+    """An iCalendar object (RFC 5545) in UTC: ``visit`` and the others the mail is about, an event each.
+
+    On a cancellation it names the start that was told.
+    """
+    first, *others = (_one(mail, each, summary) for each in (visit, *mail.also))
+    events = "".join(other[other.index(_BEGIN) : other.index(_CLOSE)] for other in others)
+    return first.replace(_CLOSE, events + _CLOSE)
+
+
+def _one(mail: Mail, visit: Visit, summary: str) -> str:
     cancelled = mail.kind is Kind.CANCELLATION
     start = void_start(mail, visit) if cancelled else visit.start
     frame = _frame(mail.program, summary, cancelled, visit.end is not None)

@@ -74,7 +74,7 @@ class Mail:
     """One mail. ``zone`` is the recipient's IANA zone, ``date`` the civil time it is made.
 
     ``told``: on a change or a cancellation, what is void; ``None`` when an earlier mail's fate is uncertain, and the
-    mail then says to ignore any other time.
+    mail then says to ignore any other time. ``also``: other visits that the same reminder is about.
     ``preparation``: approved items; ``()`` on a step that has none (time and place only), ``None`` where there are no
     approved items and the patient follows the care team's instructions. ``forms`` are the names of missing forms and
     ``forms_count`` their number. ``asks_left``: how often we may still ask, ``None`` to say nothing of it.

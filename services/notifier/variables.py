@@ -100,6 +100,7 @@ VARIABLES: Mapping[str, Variable] = {
     "video": _neutral(_of_visit(lambda _, visit, __: visit.modality is Modality.VIDEO)),
     "when": _neutral(_of_visit(lambda _, visit, locale: civil.when(visit.start, visit.zone, locale))),
     "when_here": _neutral(_of_visit(lambda mail, visit, locale: _here(visit.start, mail, visit, locale))),
+    "also": _neutral(lambda mail, locale: [civil.when(each.start, each.zone, locale) for each in mail.also]),
     "day": _neutral(_of_visit(lambda _, visit, locale: civil.day(visit.start, visit.zone, locale))),
     "time": _neutral(_of_visit(lambda mail, visit, locale: _time(visit.start, mail, visit, locale))),
     "old_video": _neutral(_of_visit(lambda mail, visit, _: (mail.told or visit).modality is Modality.VIDEO)),

@@ -3,12 +3,13 @@
 import os
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
 import pytest
+from icalendar import Calendar
 
 from schemas.appointment import Modality
 from schemas.outcomes import Kind
@@ -225,3 +226,16 @@ def test_a_mail_does_not_show_itself_in_a_log() -> None:
     for thing in (mail, mail.visit, mail.program, TOLD, render(mail)):
         assert not re.search(r"Ana|ana@|Clinic|2027|Cedars", repr(thing))
     assert isinstance(mail.visit, Visit)
+
+
+def test_a_reminder_of_several_visits_says_and_files_each_of_them() -> None:
+    other = replace(VISIT, appointment_id="0b0c3a52-97c4-4c4e-9a4e-0a5f3bb1c2d3", start=VISIT.start + timedelta(days=1))
+    rendered = render(a_mail(Kind.REMINDER, also=(other,)))
+    for words in (rendered.text, rendered.html):
+        assert "Tuesday, March 16, 2027, 9:30 AM" in words
+        assert "You also have an appointment on:" in words
+        assert "Wednesday, March 17, 2027, 9:30 AM" in words
+    assert rendered.calendar is not None
+    events = Calendar.from_ical(rendered.calendar).events
+    assert [event.start for event in events] == [VISIT.start, other.start]
+    assert len({str(event["uid"]) for event in events}) == 2
