@@ -1,0 +1,135 @@
+"""Bad messages are refused, each for the reason expected and without showing what stood in it."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.envelope import Envelope
+from schemas.registry import EVENT_TYPES, family_of
+from standalone.contracts.__main__ import ROOT
+
+SECRET = "Zoe-Secret"
+PERSON = {"given_name": "Zoë", "family_name": "Example", "birth_date": "1980-02-29"}
+POSTED: dict[str, dict[str, Any]] = {
+    "patient.registered": {"contact": {**PERSON, "email": "zoe@example.org"}, "zone": "America/Los_Angeles"},
+    "appointment.scheduled": {
+        "patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10", "program": "k7q2m9", "start": "2027-03-16T09:30:00-07:00",
+        "zone": "America/Los_Angeles", "care": {"visit_type": "consultation"},
+    },
+    "paperwork.requested": {
+        "patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10", "program": "k7q2m9",
+        "items": [{"item_id": "0d6c5b4a-3e2f-4b1d-9c8a-7f6e5d4c3b2a", "form": "patient-intake"}],
+    },
+    "consent.granted": {
+        "patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10", "scope": "email-basic", "text_version": "1",
+        "decided_at": "2027-01-01T10:00:00Z", "recorded_by": "desk",
+    },
+}  # fmt: skip
+APPOINTMENT = "appointment.scheduled"
+GONE: Any = object()
+
+REFUSED: list[tuple[str, str, Any, str]] = [
+    ("patient.registered", "contact.nickname", SECRET, "extra_forbidden"),
+    ("patient.registered", "contact.given_name", GONE, "missing"),
+    ("patient.registered", "contact.given_name", "", "string_too_short"),
+    ("patient.registered", "contact.given_name", SECRET * 30, "string_too_long"),
+    ("patient.registered", "contact.given_name", f"{SECRET}\r\nBcc: x", "control character"),
+    ("patient.registered", "contact.given_name", f"{SECRET}\x00", "control character"),
+    ("patient.registered", "contact.family_name", f"\u202e{SECRET}", "direction of text"),
+    ("patient.registered", "contact.email", f"{SECRET}@example.org\r\nBcc: x@example.org", "control character"),
+    ("patient.registered", "contact.email", SECRET * 30, "string_too_long"),
+    ("patient.registered", "contact.birth_date", SECRET, "date_from_datetime_parsing"),
+    ("patient.registered", "contact.language", SECRET, "string_pattern_mismatch"),
+    ("patient.registered", "zone", f"{SECRET}; drop", "string_pattern_mismatch"),
+    ("patient.registered", "sex", SECRET, "enum"),
+    ("patient.registered", "version", 7, "extra_forbidden"),
+    (APPOINTMENT, "patient_id", SECRET, "must be a UUID"),
+    (APPOINTMENT, "patient_id", f"{SECRET}@example.org" * 9, "string_too_long"),
+    (APPOINTMENT, "program", "Cedars-Sinai CSF", "string_pattern_mismatch"),
+    (APPOINTMENT, "start", "2027-03-16T09:30:00", "timezone_aware"),
+    (APPOINTMENT, "start", "16 March", "datetime_from_date_parsing"),
+    (APPOINTMENT, "start", GONE, "missing"),
+    (APPOINTMENT, "status", "unknown", "can't be sent"),
+    (APPOINTMENT, "status", SECRET, "enum"),
+    (APPOINTMENT, "modality", "by-carrier-pigeon", "enum"),
+    (APPOINTMENT, "care.visit_type", "Blood patch", "string_pattern_mismatch"),
+    (APPOINTMENT, "care", SECRET, "model_type"),
+    (APPOINTMENT, "appointment_id", "8c2b7d44-1f0e-4a57-b0c6-55d1f9e3a721", "extra_forbidden"),
+    ("paperwork.requested", "items", [], "too_short"),
+    ("paperwork.requested", "items", SECRET, "tuple_type"),
+    ("consent.granted", "scope", "everything", "enum"),
+    ("consent.granted", "recorded_by", "", "string_too_short"),
+]
+
+
+def spoilt(name: str, path: str, value: Any) -> str:
+    """The good message with one thing wrong."""
+    message = json.loads(json.dumps(POSTED[name]))
+    *outer, last = path.split(".")
+    place = message
+    for step in outer:
+        place = place[step]
+    if value is GONE:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(message)
+
+
+@pytest.mark.parametrize("name", POSTED)
+def test_the_good_ones_are_taken(name: str) -> None:
+    posted = EVENT_TYPES[name].posted
+    assert posted is not None
+    posted.strict_json(json.dumps(POSTED[name]))
+
+
+@pytest.mark.parametrize(("name", "path", "value", "reason"), REFUSED)
+def test_a_bad_one_is_refused_for_its_reason_and_at_its_field(name: str, path: str, value: Any, reason: str) -> None:
+    posted = EVENT_TYPES[name].posted
+    assert posted is not None
+    with pytest.raises(ValidationError) as caught:
+        posted.strict_json(spoilt(name, path, value))
+    (error,) = caught.value.errors(include_url=False, include_input=False)
+    assert reason in f"{error['type']} {error['msg']}"
+    assert error["loc"][: path.count(".") + 1] == tuple(path.split("."))
+    assert SECRET not in f"{caught.value} {error}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"specversion": "0.3"}, {"id": ""}, {"type": "Appointment Scheduled"}, {"type": "org.upright.appointment"},
+        {"time": "2027-03-16T09:30:00"}, {"sequence": -1}, {"tenant": "Cedars-Sinai"}, {"origin": "somewhere"},
+        {"subject": "x" * 256},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_bad_envelope_is_refused(change: dict[str, Any]) -> None:
+    good = {"id": "1", "source": "s", "type": "org.upright.appointment.scheduled.v1", "time": "2027-03-16T09:30:00Z"}
+    Envelope.strict_data(good)
+    with pytest.raises(ValidationError):
+        Envelope.strict_data(good | change)
+
+
+def test_an_enum_member_of_a_later_version_is_unknown_to_consumers_and_refused_from_producers() -> None:
+    record = json.loads((ROOT / "examples/appointment.scheduled.v1/1.json").read_text())
+    state = EVENT_TYPES[APPOINTMENT].data
+    later = json.dumps({**record["data"], "status": "teleported"})
+    assert state.tolerant_json(later).model_dump()["status"] == "unknown"
+    for member in ("teleported", "unknown"):
+        with pytest.raises(ValidationError, match="status"):
+            state.strict_json(json.dumps({**record["data"], "status": member}))
+
+
+def test_even_a_consumer_refuses_what_is_no_word_at_all() -> None:
+    record = json.loads((ROOT / "examples/appointment.scheduled.v1/1.json").read_text())
+    with pytest.raises(ValidationError):
+        EVENT_TYPES[APPOINTMENT].data.tolerant_json(json.dumps({**record["data"], "status": 7}))
+
+
+def test_a_later_major_version_of_a_known_family_is_recognised_and_others_are_not_ours() -> None:
+    assert family_of("org.upright.appointment.scheduled.v2") == APPOINTMENT
+    assert family_of("org.upright.appointment.teleported.v1") is None
+    assert family_of("com.example.appointment.scheduled.v1") is None
