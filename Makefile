@@ -1,0 +1,71 @@
+# `make demo` and `make test` are all a newcomer needs: Python 3.11 or newer, make, and a package index.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+UPRIGHT = $(BIN)/python -m standalone
+LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
+	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
+
+.PHONY: help demo test check setup format contracts templates screenshots wheel lock
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## Play the story on this machine and open it in the browser; ONCE=1 ends by itself
+	@$(UPRIGHT) demo $(if $(ONCE),--once)
+
+test: setup ## Run all tests; with TEST_KAFKA and TEST_POSTGRES set also against those servers; ARGS=… goes to pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+
+check: setup ## Lint, types, import contracts, drift of contracts and templates, programs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m standalone.contracts check
+	$(BIN)/python -m standalone.compile_templates --check
+	$(UPRIGHT) programs check
+
+setup: $(VENV)/.dev ## Install everything locked into .venv (PYTHON=… chooses the interpreter)
+
+format: setup ## Let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+contracts: setup ## Write schemas/generated and schemas/examples from the models
+	$(BIN)/python -m standalone.contracts write
+
+templates: setup ## Compile the mails' MJML sources
+	$(BIN)/python -m standalone.compile_templates
+
+screenshots: setup ## Take the pictures in docs/images (needs a Chromium)
+	$(BIN)/python -m standalone.screenshots
+
+wheel: setup ## Build dist/upright-*.whl
+	@rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: ## Renew the locks after a change in pyproject.toml (needs uv; UPGRADE=1 takes newer versions)
+	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+# The demo needs the runtime lock alone. The stamps skip what the locks haven't changed.
+$(VENV)/.runtime: requirements.lock | $(BIN)/python
+	@echo "Installing the locked packages into $(VENV) (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing the locked development packages into $(VENV) (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Some names are shims that fail when run, so each is tried.
+$(BIN)/python:
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
+	  "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+	  "$$python" -m venv $(VENV) && exit 0; \
+	done; \
+	echo "Python 3.11 or newer with venv is needed (on Debian: python3-venv). PYTHON=… names another one." >&2; exit 1
