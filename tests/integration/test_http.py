@@ -250,9 +250,9 @@ async def test_a_key_opens_its_scope(client: httpx2.AsyncClient) -> None:
     assert response.json() == ["cshs", "k7m2"]
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer desk.wrong", f"Basic {KEY}", f"Bearer {KEY}x", "Bearer é.é"])
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer desk.wrong", "Basic {key}", "Bearer {key}x", "Bearer é.é"])
 async def test_without_a_valid_key_nobody_gets_in(client: httpx2.AsyncClient, value: str) -> None:
-    response = await client.get("/scope", headers={b"authorization": value.encode()})
+    response = await client.get("/scope", headers={b"authorization": value.replace("{key}", KEY).encode()})
     problem(response, 401)
     assert response.headers["www-authenticate"] == "Bearer"
 
