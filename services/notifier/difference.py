@@ -101,11 +101,12 @@ class _Changes:
         """The plan wants what the ledger has: end it, open it again, or give it other times."""
         if wanted.end:
             self._end(row, wanted, wanted.end)
-        elif row.state in (S.CANCELLED, S.SKIPPED) or (
-            row.state is S.HELD and (release_held or _other(row, wanted, now))
-        ):
+            return
+        other = _other(row, wanted, now)
+        ended = row.state in (S.CANCELLED, S.SKIPPED) and not row.entered_sending
+        if ended or (row.state is S.HELD and (release_held or other)):
             self.reopen.append(Reopen(row.delivery_id, wanted))
-        elif row.state in (S.PLANNED, S.CLAIMED) and _other(row, wanted, now):
+        elif row.state in (S.PLANNED, S.CLAIMED) and other:
             self.move.append(Move(row.delivery_id, wanted))
 
     def _end(self, row: Delivery, wanted: Wanted, reason: Reason) -> None:
