@@ -70,9 +70,7 @@ class HttpEdge:
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
-            limited = _Limited(receive, self._limit)
-            await limited.check_announced(Headers(scope=scope))
-            await self._app(scope, limited.receive, answer.send)
+            await self._app(scope, _Limited(receive, self._limit).receive, answer.send)
         except Exception as error:
             problem = _problem(error)
             if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -105,18 +103,13 @@ class _Answer:
 
 
 class _Limited:
-    """Counts the body as it comes in: a chunked one announces nothing."""
+    """Counts the body as it comes in, whatever was announced: a chunked one announces nothing."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
         self._limit = limit
         self._seen = 0
         self._more = True
-
-    async def check_announced(self, headers: Headers) -> None:
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._limit:
-            await self._refuse()
 
     async def receive(self) -> Message:
         message = await self._next()

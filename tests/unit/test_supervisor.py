@@ -109,6 +109,7 @@ async def test_a_slow_part_may_use_what_the_others_leave_of_the_deadline() -> No
     async def slow(stopping: asyncio.Event) -> None:
         await stopping.wait()
         await relay_stopped.wait()
+        await asyncio.sleep(0.05)
 
     async def quick(stopping: asyncio.Event) -> None:
         await stopping.wait()
