@@ -33,5 +33,6 @@ class Resources:
     nudge: Callable[[], None]
 
     def context(self, scope: Scope) -> Context:
-        """The circumstances of a decision made now."""
-        return Context(scope, self.programs, self.clock.now())
+        """The circumstances now; in milliseconds, as the store keeps them, so that a repeated answer is equal."""
+        now = self.clock.now()
+        return Context(scope, self.programs, now.replace(microsecond=now.microsecond // 1000 * 1000))

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
 from chassis.cloudevents import read_record
 from chassis.decoding import Record, decode
@@ -103,6 +104,37 @@ async def test_a_repeated_event_gets_the_first_answer_and_another_under_its_id_i
     moved = event | {"subject": f"appointment/{new_id()}"}
     assert (await desk.post(moved)).status_code == 409
     assert await count(desk, outbox) == 3
+
+
+async def test_a_repeated_event_gets_the_first_answer_to_the_microsecond(desk: Desk) -> None:
+    desk.clock.advance_to(NOW + timedelta(microseconds=123_456))
+    event = desk.patient(new_id())
+    assert (await desk.post(event)).json() == (await desk.post(event)).json()
+
+
+async def test_a_batch_takes_no_more_statements_than_a_single_event(desk: Desk) -> None:
+    def batch(people: int) -> list[dict[str, Any]]:
+        ids = [new_id() for _ in range(people)]
+        return [event for each in ids for event in (desk.patient(each), desk.enrolment(each))]
+
+    with counting_statements() as few:
+        assert (await desk.post(*batch(1))).status_code == 202
+    with counting_statements() as many:
+        assert (await desk.post(*batch(100))).status_code == 202
+    assert 0 < len(many) <= len(few)
+
+
+@contextmanager
+def counting_statements() -> Iterator[list[str]]:
+    """Each round trip to a database, in this process."""
+    seen: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, _p: Any, _x: Any, _many: bool) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_an_id_that_is_no_uuid_never_reaches_a_url(desk: Desk) -> None:

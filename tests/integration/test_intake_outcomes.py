@@ -18,7 +18,6 @@ from chassis.settings import StoreSettings
 from schemas.envelope import Envelope
 from schemas.outcomes import DeliveryOutcome, DeliveryView, PlanChanged, WorklistItem
 from schemas.registry import EVENT_TYPES
-from services.intake import words
 from services.intake.handlers import USES
 from services.intake.tables import events, outbox
 from tests.support.intake import CEDARS, NOW, TENANT, Desk, new_id, open_desk
@@ -213,10 +212,3 @@ async def test_an_unreadable_outcome_is_staffs_to_know_until_it_is_redriven(desk
     async with desk.intake.store.write() as connection:
         assert await handlers.released(connection, letter, None) is False
     assert await worklist(desk) == []
-
-
-def test_every_reason_has_words_and_either_spelling_reads_the_same() -> None:
-    assert words.reason("visit-cancelled") == words.reason("visit_cancelled")
-    assert words.worklist("too-late").todo == "Call the patient."
-    assert words.reason("never_heard_of") is not None
-    assert words.delivery("planned", None) == words.Words("Will be sent.")

@@ -130,7 +130,7 @@ def test_nothing_new_is_planned_for_a_patient_who_is_gone_but_everything_can_be_
     assert patient is not None
     gone = replace(BOOKED, subjects={**BOOKED.subjects, f"patient/{PATIENT}": replace(patient, status=status)})
     for arming in (move(), visit("updated"), enrol(outside_network="yes"), forms("requested", "requested")):
-        assert refusal(arming, gone) == {"/partitionkey"}
+        assert refusal(arming, gone) == {"/data/patient_id"}
     after, _ = run(visit("cancelled"), record=gone)
     assert after.version == 2
 
@@ -413,3 +413,11 @@ def test_no_refusal_repeats_what_was_posted() -> None:
     text = f"{refused.value} {refused.value.problems}"
     assert "Olympus" not in text
     assert "secret" not in text
+
+
+def test_a_visit_is_stopped_even_when_its_program_is_no_longer_set_up() -> None:
+    without = replace(CONTEXT, programs={})
+    assert appointment(visit("cancelled"), record=BOOKED, context=without).status is S.CANCELLED
+    assert refusal(move(), BOOKED, without) == {"/data/program"}
+    narrow = replace(CONTEXT, programs={}, scope=Scope("cedars", frozenset({"zzzz99"})))
+    assert refusal(visit("cancelled"), BOOKED, narrow) == {"/data/patient_id"}

@@ -70,7 +70,7 @@ def decide_appointment(record: Record, command: Command, context: Context) -> Ap
     """The appointment after the command; ``Refused``."""
     posted: AppointmentPosted = posted_as(AppointmentPosted, command)
     visit = record.find(Appointment, command.subject_id)
-    refuse_all([program_is_known(posted.program, context), _same_program(visit, posted)])
+    refuse_all([_program(visit, command, posted, context), _same_program(visit, posted)])
     refuse_all([context.not_ahead("/data/patient_told_at", posted.patient_told_at)])
     if command.name == "appointment.scheduled":
         return _scheduled(record, visit, posted, command, context)
@@ -82,6 +82,16 @@ def decide_appointment(record: Record, command: Command, context: Context) -> Ap
     if move.to is None:
         return _edited(record, visit, posted, command, context)
     return _stopped(visit, move.to, posted, command, context)
+
+
+def _program(
+    visit: Appointment | None, command: Command, posted: AppointmentPosted, context: Context
+) -> Problem | None:
+    """A visit can be stopped even when its program is no longer set up here."""
+    stops = command.name in MOVES and MOVES[command.name].to is not None
+    if stops and visit is not None and context.scope.allows(visit.program):
+        return None
+    return program_is_known(posted.program, context)
 
 
 def _same_program(visit: Appointment | None, posted: AppointmentPosted) -> Problem | None:

@@ -63,7 +63,7 @@ def in_force(record: Record) -> Problem | None:
     patient = record.patient
     if patient is None or patient.status not in _GONE:
         return None
-    return Problem("/partitionkey", _GONE[patient.status])
+    return Problem("/data/patient_id", _GONE[patient.status])
 
 
 def enrolled(record: Record, program: str) -> Problem | None:
