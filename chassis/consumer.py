@@ -57,7 +57,7 @@ class Consumer:
     def __init__(
         self, *, broker: KafkaBroker, kafka: KafkaSettings, topic: str, group: str, uses: Collection[str], store: Store,
         tables: ConsumerTables, outbox: Table, apply: Apply, buried: Buried, metrics: Metrics, tracer: TracerProvider,
-        on_new_broker: Callable[[], None] = lambda: None,
+        on_new_broker: Callable[[], None] = lambda: None, batch_seconds: float = BATCH_SECONDS,
     ) -> None:  # fmt: skip
         self.name = f"consumer {group}"
         self.state = "stopped"
@@ -72,6 +72,7 @@ class Consumer:
         self._watermarks = Watermarks(store, tables.positions, group, topic, on_new_broker, metrics)
         self._pause = 0.0
         self._size = MAX_RECORDS
+        self._batch_seconds = batch_seconds
         self._assigned: list[int] = []
         self._last: dict[str, float] = {}
 
@@ -174,7 +175,7 @@ class Consumer:
             return True
         started = time.monotonic()
         try:
-            async with asyncio.timeout(BATCH_SECONDS):
+            async with asyncio.timeout(self._batch_seconds):
                 await self._store(client, polled)
         except Exception as error:
             if not isinstance(error, Unavailable) and not is_outage(error):

@@ -127,13 +127,6 @@ async def test_it_stops_within_seconds_while_the_broker_does_not_answer(service:
         assert time.monotonic() - started < 8
 
 
-async def broken(line: Proxy, outage: str) -> None:
-    if outage == "cut":
-        await line.cut()
-    else:
-        line.stall()
-
-
 @needs_kafka
 async def test_after_the_line_to_the_broker_is_mended_it_goes_on(service: Service) -> None:
     async with proxied(os.environ["TEST_KAFKA"], kafka=True) as line:
@@ -224,8 +217,7 @@ async def test_a_static_member_that_restarts_has_its_partitions_back_at_once(ser
 
 @needs_kafka
 @needs_postgres
-@pytest.mark.parametrize("outage", ["cut", "stalled"])
-async def test_an_outage_of_the_store_buries_nothing_and_is_ridden_out(outage: str) -> None:
+async def test_an_outage_of_the_store_buries_nothing_and_is_ridden_out() -> None:
     kafka, topic = KafkaSettings(bootstrap=os.environ["TEST_KAFKA"]), new_topic_name()
     await create_topic(kafka, topic)
     keys = [a_key() for _ in range(30)]
@@ -236,14 +228,30 @@ async def test_an_outage_of_the_store_buries_nothing_and_is_ridden_out(outage: s
         async with running(consumer):
             await publish(kafka, [withdrawn(topic, key) for key in keys[:10]])
             await eventually(lambda: has(service, *keys[:10]), within=15)
-            await broken(line, outage)
+            await line.cut()
             await publish(kafka, [withdrawn(topic, key) for key in keys[10:]])
-            await eventually(lambda: not consumer.ready, within=40)
+            await eventually(lambda: service.counted("consumer_outages_total") > 2, within=15)
+            assert not consumer.ready
             await line.mend()
             await eventually(lambda: has(service, *keys), within=40)
             await eventually(ready(consumer))
         assert await service.letters(None) == []
         assert [await service.effects(key) for key in keys] == [1] * 30
+
+
+async def test_a_batch_that_takes_too_long_is_rolled_back_and_tried_in_smaller_parts(
+    kafka: KafkaSettings, service: Service, topic: str
+) -> None:
+    keys = [a_key() for _ in range(8)]
+    await publish(kafka, [withdrawn(topic, key) for key in keys], partition=0)
+    service.gate.clear()
+    async with running(service.consumer(kafka, topic, f"{topic}.group", batch_seconds=0.2)):
+        await eventually(lambda: service.counted("consumer_outages_total") > 1, within=20)
+        assert await service.versions() == {}
+        service.gate.set()
+        await eventually(lambda: has(service, *keys), within=20)
+    assert await service.letters(None) == []
+    assert [await service.effects(key) for key in keys] == [1] * 8
 
 
 @needs_kafka
