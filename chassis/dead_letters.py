@@ -49,7 +49,7 @@ class LetterState(StrEnum):
 class DeadLetter:
     """A record that can't be handled. ``error`` is the exception's class, never its text.
 
-    ``key``, ``tenant`` and ``event`` (``appointment.scheduled``) are None where they can't be read; ``tenant`` and
+    ``key``, ``tenant`` and ``event`` (``order.placed``) are None where they can't be read; ``tenant`` and
     ``event`` are what the record claims, unchecked.
     """
 

@@ -31,7 +31,7 @@ from chassis.store import UtcDateTime, database_now, insert
 CAUGHT_UP_WITHIN = timedelta(seconds=60)
 PUBLISHED_WITHIN = timedelta(minutes=60)
 PARTITIONS = 24
-"""Of every patient-keyed topic, for good (``schemas.topics``)."""
+"""Of every topic whose records have a key, for good (``schemas.topics``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Every metric of every service, in one place. A label value is never a patient, an address, or a record's key.
+"""Every metric of every service, in one place. A label value is never a person, an address, or a record's key.
 
 One ``MetricsRegistry`` per process, handed to whoever needs it; ``Metrics`` is one service's view of it, so several
 services in one process are told apart by the label ``service``.

@@ -23,7 +23,7 @@ PROTECTED = "<protected>"
 LONGEST = 500
 """Characters of one string."""
 
-# A key is protected if one of its words is, as in ``patient_name`` or ``rcptAddress``.
+# A key is protected if one of its words is, as in ``last_name`` or ``rcptAddress``.
 _TELLING = re.compile(
     "name|e?mail|address|recipient|rcpt|contact|given|family|phone|birth(date)?|dob|ssn|mrn|diagnosis"
     "|password|secret|token|authorization|cookie|subject|body|payload|html|query"

@@ -1,7 +1,7 @@
 """Sealing: AES-256-GCM with a key id, for blocks in events and for columns at rest.
 
 A block's associated data names tenant, subject and the block's model, so that a block which was moved to another
-patient, tenant or field doesn't open. Whatever doesn't open is ``Permanent("cannot_open")``; why is not told.
+subject, tenant or field doesn't open. Whatever doesn't open is ``Permanent("cannot_open")``; why is not told.
 
 The initialisation vector is random: one key must not seal more than 2^32 times (NIST SP 800-38D, 8.3); rotate before.
 """
