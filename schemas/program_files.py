@@ -1,7 +1,7 @@
 """Reads a program's folder: ``program.yaml`` (its public page), ``site.yaml`` (the hospital), ``demo.yaml`` (ours).
 
-Every value carries where it comes from: ``{value: …, from: page}``. A problem names file, line and reason. All
-scalars are read as text and typed by the ``Program`` model, so that YAML never turns ``10:00`` into 600.
+Every value carries where it comes from: ``{value: …, from: page}``. A problem names file, line and reason.
+``schemas.program_checks`` looks at what the values mean together.
 """
 
 import hashlib
@@ -15,32 +15,12 @@ import yaml
 from pydantic import ValidationError
 
 from schemas.programs import Program
+from schemas.yaml_files import FileProblem, ProgramFilesError, at, compose, line_of, named, plain
 
 MUST_FILL = "hospital_must_fill"
 NEEDED_TO_SEND = ("sender", "mail_domain", "emergency", "phone")
 _SOURCES = {"program.yaml": {"page", "geography", "assigned"}, "site.yaml": {"hospital"}, "demo.yaml": {"demo"}}
-_DERIVED = {"version", "missing", "demo"}
-_FIELDS = (set(Program.model_fields) - _DERIVED) | {"policy"}
-
-
-@dataclass(frozen=True, slots=True)
-class FileProblem:
-    """What is wrong, and where. ``line`` counts from 1."""
-
-    file: str
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}"
-
-
-class ProgramFilesError(ValueError):
-    """A program's files don't load; ``problems`` names every one."""
-
-    def __init__(self, problems: Sequence[FileProblem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
+_FIELDS = set(Program.model_fields) - {"version", "missing", "demo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +34,6 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedProgram:
-    """A program and the provenance of each of its fields."""
-
-    folder: str
-    program: Program
-    provenance: Mapping[str, Provenance]
-
-
-@dataclass(frozen=True, slots=True)
 class _Value:
     node: yaml.Node
     file: str
@@ -70,63 +41,129 @@ class _Value:
     quote: str | None
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where each value stands: the program's own, and the shipped policy below them."""
+
+    folder: str
+    values: Mapping[str, _Value]
+    policy: yaml.MappingNode
+
+    def problem(self, path: Sequence[str | int], reason: str) -> FileProblem:
+        """What is wrong with the value at ``path``, at the line of the nearest value above it."""
+        path = self._written(path)
+        dotted, value = ".".join(map(str, path)), self.values.get(str(path[0]))
+        if path[0] == "policy" and not (value and _is_at(value.node, path[1:])):
+            return FileProblem("policy.yaml", line_of(at(self.policy, path[1:])), f"{dotted}: {reason}")
+        file, line = (value.file, line_of(at(value.node, path[1:]))) if value else ("program.yaml", 1)
+        return FileProblem(f"{self.folder}/{file}", line, f"{dotted}: {reason}")
+
+    def _written(self, path: Sequence[str | int]) -> Sequence[str | int]:
+        """Where it was written: a visit type's steps stand in the policy, under its family."""
+        if path[0] == "visit_types" and tuple(path[2:3]) == ("steps",):
+            family = plain(at(self.values["visit_types"].node, [path[1], "family"]))
+            return ["policy", "steps", str(family), *path[3:]]
+        return path
 
 
-def _plain(node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(value) for value in node.value]
-    return node.value
+@dataclass(frozen=True, slots=True)
+class LoadedProgram:
+    """A program and the provenance of each of its fields."""
+
+    folder: str
+    program: Program
+    provenance: Mapping[str, Provenance]
+    sources: Sources
 
 
-def _compose(file: Traversable) -> yaml.MappingNode:
+def load_programs(root: Traversable | None = None, *, demo: bool = False) -> dict[str, LoadedProgram]:
+    """All programs of a folder (default: the shipped ones), by public code. ``demo`` also reads ``demo.yaml``."""
+    root = root or files("programs")
+    loaded: dict[str, LoadedProgram] = {}
+    for folder in program_folders(root):
+        one = load_program(folder, root / "policy.yaml", demo=demo)
+        if one.program.public_code in loaded:
+            raise ProgramFilesError([one.sources.problem(["public_code"], "another program has it")])
+        loaded[one.program.public_code] = one
+    return loaded
+
+
+def program_folders(root: Traversable) -> list[Traversable]:
+    """The folders that hold a program, by name."""
+    found = (each for each in root.iterdir() if each.is_dir() and any((each / name).is_file() for name in _SOURCES))
+    return sorted(found, key=lambda each: each.name)
+
+
+def load_program(folder: Traversable, policy: Traversable, *, demo: bool = False) -> LoadedProgram:
+    """One program. ``demo`` also reads ``demo.yaml``; ``ProgramFilesError`` names every problem found."""
+    sources = Sources(folder.name, _values(folder, demo), compose(policy, policy.name))
+    texts = {name: plain(value.node) for name, value in sources.values.items()}
+    filled, missing = _filled(texts)
+    chosen = _merged(plain(sources.policy), filled.pop("policy", {}))
+    merged = filled | _with_steps(filled.get("visit_types"), chosen, sources)
+    merged |= {"missing": _missing(missing, texts), "demo": demo, "version": _digest(folder, policy)}
     try:
-        node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ProgramFilesError([FileProblem(file.name, line, error.problem or "is not YAML")]) from None
-    if not isinstance(node, yaml.MappingNode):
-        raise ProgramFilesError([FileProblem(file.name, 1, "must hold named values")])
-    return node
+        program = Program.strict_data(merged)
+    except ValidationError as error:
+        raise ProgramFilesError([sources.problem(each["loc"], each["msg"]) for each in error.errors()]) from None
+    provenance = {
+        name: Provenance(each.source, each.file, line_of(each.node), each.quote)
+        for name, each in sources.values.items()
+    }
+    return LoadedProgram(folder.name, program, provenance, sources)
 
 
-def _entries(file: Traversable, allowed: set[str], problems: list[FileProblem]) -> dict[str, _Value]:
+def _values(folder: Traversable, demo: bool) -> dict[str, _Value]:
+    problems: list[FileProblem] = []
+    values: dict[str, _Value] = {}
+    for name in ("program.yaml", "site.yaml", *(["demo.yaml"] if demo else [])):
+        if name == "program.yaml" or (folder / name).is_file():
+            values |= _entries(folder, name, problems)
+    if problems:
+        raise ProgramFilesError(problems)
+    return values
+
+
+def _entries(folder: Traversable, name: str, problems: list[FileProblem]) -> dict[str, _Value]:
     found: dict[str, _Value] = {}
-    for key, node in _compose(file).value:
-        name, parts = str(key.value), dict(_named(node))
+    for key, node in compose(folder / name, f"{folder.name}/{name}").value:
+        field, parts = str(key.value), named(node)
         source = str(parts["from"].value) if "from" in parts else ""
-        if name not in _FIELDS:
-            problems.append(FileProblem(file.name, _line(key), f"{name}: is not a field of a program"))
-        elif name in found:
-            problems.append(FileProblem(file.name, _line(key), f"{name}: stands twice"))
-        elif "value" not in parts or not source:
-            problems.append(FileProblem(file.name, _line(key), f"{name}: needs 'value' and 'from'"))
-        elif source not in allowed:
-            reason = f"{name}: comes from '{source}'; this file takes {' or '.join(sorted(allowed))}"
-            problems.append(FileProblem(file.name, _line(key), reason))
+        if reason := _wrong(field, parts, source, _SOURCES[name]):
+            problems.append(FileProblem(f"{folder.name}/{name}", line_of(key), f"{field}: {reason}"))
         else:
             quote = parts.get("quote")
-            found[name] = _Value(parts["value"], file.name, source, str(quote.value) if quote else None)
+            found[field] = _Value(parts["value"], name, source, str(quote.value) if quote else None)
     return found
 
 
-def _named(node: yaml.Node) -> Iterable[tuple[str, yaml.Node]]:
-    return [(str(key.value), value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
+def _wrong(field: str, parts: Mapping[str, yaml.Node], source: str, allowed: set[str]) -> str | None:
+    if field not in _FIELDS:
+        return "is not a field of a program"
+    if "value" not in parts or not source:
+        return "needs 'value' and 'from'"
+    if unknown := parts.keys() - {"value", "from", "quote"}:
+        return f"takes 'value', 'from' and 'quote', not '{min(unknown)}'"
+    return None if source in allowed else f"comes from '{source}'; this file takes {' or '.join(sorted(allowed))}"
 
 
-def _at(node: yaml.Node, path: Sequence[str | int]) -> yaml.Node:
-    """The node at ``path``, or the nearest one above it."""
-    for part in path:
-        if isinstance(node, yaml.MappingNode) and part in dict(_named(node)):
-            node = dict(_named(node))[str(part)]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
+def _is_at(node: yaml.Node, path: Sequence[str | int]) -> bool:
+    """Whether the program itself says something there, if only in part."""
+    return not path or str(path[0]) in named(node)
+
+
+def _filled(value: Any, name: str = "") -> tuple[Any, list[str]]:
+    """What is filled in, and the dotted names of what isn't, however deep it stands."""
+    if not isinstance(value, dict):
+        return value, []
+    filled, missing = {}, []
+    for key, each in value.items():
+        if each == MUST_FILL:
+            missing.append(f"{name}{key}")
         else:
-            return node
-    return node
+            filled[key], inside = _filled(each, f"{name}{key}.")
+            missing += inside
+    return filled, missing
 
 
 def _merged(base: Any, over: Any) -> Any:
@@ -135,81 +172,29 @@ def _merged(base: Any, over: Any) -> Any:
     return over
 
 
-def _with_steps(types: Mapping[str, Any], by_family: Mapping[str, Any]) -> dict[str, Any]:
-    """Each visit type gets the steps of its family."""
+def _with_steps(types: Any, policy: Any, sources: Sources) -> dict[str, Any]:
+    """Each visit type gets the steps of its family, which stand in the policy and leave it here."""
+    by_family = policy.pop("steps", None) if isinstance(policy, dict) else None
+    by_family = by_family if isinstance(by_family, dict) else {}
     resolved = {}
-    for code, each in types.items():
-        family = each.get("family", "")
-        rest = {key: value for key, value in each.items() if key != "family"}
-        resolved[code] = rest | {"steps": by_family.get(family, {})}
-    return resolved
+    for code, each in types.items() if isinstance(types, dict) else ():
+        family = each.pop("family", None) if isinstance(each, dict) else None
+        if family not in by_family:
+            raise ProgramFilesError([sources.problem(["visit_types", code, "family"], "has no steps in the policy")])
+        resolved[code] = each | {"steps": by_family[family]}
+    return {"visit_types": resolved if isinstance(types, dict) else types or {}, "policy": policy}
 
 
-def load_program(folder: Traversable, policy: Traversable, *, demo: bool = False) -> LoadedProgram:
-    """One program. ``demo`` also reads ``demo.yaml``; ``ProgramFilesError`` names every problem found."""
-    problems: list[FileProblem] = []
-    values: dict[str, _Value] = {}
-    for name in ("program.yaml", "site.yaml", *(["demo.yaml"] if demo else [])):
-        file = folder / name
-        if file.is_file():
-            values |= _entries(file, _SOURCES[name], problems)
-        elif name == "program.yaml":
-            problems.append(FileProblem(name, 1, "is missing"))
-    plain = {name: _plain(value.node) for name, value in values.items()}
-    shipped = _plain(_compose(policy))
-    chosen = _merged(shipped, plain.pop("policy", {}))
-    filled = {name: value for name, value in plain.items() if value != MUST_FILL}
-    filled["visit_types"] = _with_steps(filled.get("visit_types", {}), chosen.pop("steps", {}))
-    version = _digest([*(folder / name for name in _SOURCES), policy])
-    filled |= {"policy": chosen, "missing": _missing(plain), "demo": demo, "version": version}
-    if problems:
-        raise ProgramFilesError(problems)
-    try:
-        program = Program.strict_data(filled)
-    except ValidationError as error:
-        found = [_problem(each["loc"], each["msg"], values, folder) for each in error.errors()]
-        raise ProgramFilesError(found) from None
-    return LoadedProgram(folder.name, program, {name: _provenance(value) for name, value in values.items()})
-
-
-def _missing(plain: Mapping[str, Any]) -> tuple[str, ...]:
-    blank = {name for name, value in plain.items() if value == MUST_FILL}
-    absent = {name for name in NEEDED_TO_SEND if name not in plain}
-    if "contact_instruction" in plain:
+def _missing(blank: Iterable[str], texts: Mapping[str, Any]) -> tuple[str, ...]:
+    absent = {name for name in NEEDED_TO_SEND if name not in texts}
+    if "contact_instruction" in texts:
         absent.discard("phone")
-    return tuple(sorted(blank | absent))
+    return tuple(sorted({*blank, *absent}))
 
 
-def _provenance(value: _Value) -> Provenance:
-    return Provenance(value.source, value.file, _line(value.node), value.quote)
-
-
-def _problem(path: tuple[Any, ...], reason: str, values: Mapping[str, _Value], folder: Traversable) -> FileProblem:
-    value, dotted = values.get(str(path[0])), ".".join(map(str, path))
-    if value is None:
-        file = "policy.yaml" if path[0] == "policy" else "program.yaml"
-        return FileProblem(f"{folder.name}/{file}", 1, f"{dotted}: {reason}")
-    return FileProblem(f"{folder.name}/{value.file}", _line(_at(value.node, path[1:])), f"{dotted}: {reason}")
-
-
-def _digest(parts: Iterable[Traversable]) -> str:
+def _digest(folder: Traversable, policy: Traversable) -> str:
     digest = hashlib.sha256()
-    for part in parts:
+    for part in (*(folder / name for name in _SOURCES), policy):
         digest.update(part.read_bytes() if part.is_file() else b"")
         digest.update(b"\0")
     return digest.hexdigest()[:16]
-
-
-def load_programs(root: Traversable | None = None, *, demo: bool = False) -> dict[str, LoadedProgram]:
-    """All programs of a folder (default: the shipped ones), by public code."""
-    root = root or files("programs")
-    loaded: dict[str, LoadedProgram] = {}
-    for folder in sorted(root.iterdir(), key=lambda each: each.name):
-        if not folder.is_dir() or not (folder / "program.yaml").is_file():
-            continue
-        one = load_program(folder, root / "policy.yaml", demo=demo)
-        if one.program.public_code in loaded:
-            reason = "public_code: another program has it"
-            raise ProgramFilesError([FileProblem(f"{folder.name}/program.yaml", 1, reason)])
-        loaded[one.program.public_code] = one
-    return loaded
