@@ -44,7 +44,7 @@ class Envelope(Contract):
     partitionkey: Short | None = None
     correlationid: Short | None = None
     causationid: Short | None = None
-    sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    sequence: Annotated[int, Field(ge=0)] | None = None
     expirytime: Instant | None = None
     recordedtime: Instant | None = None
     dataclassification: Short | None = None
