@@ -1,0 +1,1 @@
+"""The commands of ``upright``. Each module only parses; what a command needs is imported when it runs."""
