@@ -148,6 +148,15 @@ def test_late_steps_of_a_moved_visit_end_in_its_notice() -> None:
     assert desk.row("20270308T173000Z/P3D").reason is Reason.COLLAPSED
 
 
+def test_a_step_that_follows_a_notice_too_closely_is_dropped_into_it() -> None:
+    before = replace(TOLD, start=at("2027-03-25 09:30"))
+    desk = Desk(chart(before), at(BOOKED))
+    desk.hear(chart(moved(before, "2027-03-20 09:30", "2027-03-18 15:00")), at=at("2027-03-18 15:00"))
+    desk.until(at("2027-03-20 09:00"))
+    assert [(local(each.at), each.kind) for each in desk.sent][-1] == ("2027-03-18 15:15", Kind.CHANGE)
+    assert desk.row("20270320T163000Z/P1D").reason is Reason.COLLAPSED
+
+
 def test_a_cancellation_and_a_new_booking_of_the_same_kind_are_one_change() -> None:
     desk = desk_with()
     off = cancelled(TOLD, "2027-03-05 10:00")
@@ -165,7 +174,8 @@ def test_a_cancellation_and_a_new_booking_of_the_same_kind_are_one_change() -> N
 
 
 @pytest.mark.parametrize(
-    ("visit_type", "booked"), [("consultation", "2027-03-05 10:10"), ("surgery", "2027-03-05 10:16")]
+    ("visit_type", "booked"),
+    [("consultation", "2027-03-05 10:10"), ("surgery", "2027-03-05 10:16"), ("surgery", "2027-03-05 09:44")],
 )
 def test_another_kind_of_visit_or_a_later_booking_is_no_replacement(visit_type: str, booked: str) -> None:
     desk = desk_with()
@@ -174,6 +184,27 @@ def test_another_kind_of_visit_or_a_later_booking_is_no_replacement(visit_type: 
     desk.hear(chart(off, visit(visit_type, LATER, booked, told=True, name="new")), at=at(booked))
     desk.until(at("2027-03-05 18:00"))
     assert notices(desk) == [("2027-03-05 10:15", Kind.CANCELLATION)]
+
+
+def test_a_replacement_that_moves_before_the_notice_is_told_once() -> None:
+    desk = desk_with()
+    off = cancelled(TOLD, "2027-03-05 10:00")
+    new = visit("surgery", LATER, "2027-03-05 10:02", told=True, name="new")
+    desk.hear(chart(off, new), at=at("2027-03-05 10:02"))
+    desk.hear(chart(off, moved(new, "2027-03-19 13:00", "2027-03-05 10:05")), at=at("2027-03-05 10:05"))
+    desk.until(at("2027-03-05 18:00"))
+    assert notices(desk) == [("2027-03-05 10:20", Kind.CHANGE)]
+    assert desk.ledger.told["new"].start == at("2027-03-19 13:00")
+
+
+def test_an_earlier_notice_doesnt_stand_for_a_later_move_that_staff_told() -> None:
+    desk = desk_with()
+    first = moved(TOLD, LATER, "2027-03-05 10:00")
+    desk.hear(chart(first), at=at("2027-03-05 10:00"))
+    known = moved(first, "2027-03-09 09:30", "2027-03-06 12:00", told=True)
+    desk.hear(chart(known), at=at("2027-03-06 12:00"))
+    desk.until(at("2027-03-06 18:00"))
+    assert [each.kind for each in desk.sent[1:]] == [Kind.CHANGE, Kind.LATE_BOOKING]
 
 
 def test_a_told_visit_entered_in_error_is_a_notice_and_a_phone_task() -> None:

@@ -73,7 +73,8 @@ def test_a_request_the_day_before_a_step_takes_the_step_along() -> None:
 
 def test_the_day_before_asks_for_nothing() -> None:
     booking = visit("consultation", START, "2027-02-20 09:00")
-    assert asks(booking, "2027-03-14 15:00").keys() == {"request"}
+    assert dues(asks(booking, "2027-03-14 15:00")) == {"request": "03-14 15:15"}
+    assert asks(booking, "2027-03-14 15:00")["request"].rides is None
     assert asks(booking, "2027-03-15 08:00") == {}
 
 

@@ -86,6 +86,7 @@ def test_a_step_is_useful_until_the_next_is_due_and_the_last_until_three_hours_b
         ("2027-03-06 09:30", "P14D", {"P14D": "03-06 09:45", "P3D": "03-13 10:00", "P1D": "03-15 10:00"}),
         ("2027-03-14 09:30", "P3D", {"P3D": "03-14 09:45", "P1D": "03-15 10:00"}),
         ("2027-03-14 15:00", "P3D", {"P3D": "03-14 15:15"}),
+        ("2027-03-14 23:00", "P1D", {"P1D": "03-15 09:00"}),
         ("2027-03-15 14:00", "P1D", {"P1D": "03-15 14:00"}),
         ("2027-03-16 07:00", None, {}),
     ],
@@ -99,10 +100,54 @@ def test_a_late_booking_is_one_mail_and_what_still_has_room(
     assert late == ([combined] if combined else [])
 
 
+def test_a_combined_mail_is_useful_until_the_next_that_goes_or_the_visit_is_near() -> None:
+    alone = planned(visit("consultation", START, "2027-03-14 15:00"))
+    assert local(step(alone, "P3D").useful_until) == "2027-03-16 06:30"
+    assert ends(alone) == {"P14D": Reason.COLLAPSED, "P1D": Reason.COLLAPSED}
+    followed = planned(visit("consultation", START, "2027-03-14 09:30"))
+    assert local(step(followed, "P3D").useful_until) == "2027-03-15 10:00"
+
+
+def test_a_visit_that_was_only_proposed_for_weeks_is_late_from_its_booking() -> None:
+    booking = visit("consultation", START, "2027-03-14 15:00", start_set_at=at("2027-02-01 09:00"))
+    assert dues(planned(booking)) == {"P3D": "2027-03-14 15:15"}
+
+
+def test_the_gap_after_a_late_mail_counts_from_when_it_can_go() -> None:
+    policy = CEDARS.policy
+    care = policy.windows.care.model_copy(update={"weekdays": frozenset(range(1, 6))})
+    windows = policy.windows.model_copy(update={"care": care})
+    program = CEDARS.model_copy(update={"policy": policy.model_copy(update={"windows": windows})})
+    booking = visit("consultation", START, "2027-03-12 19:30")
+    made = plan(chart(booking), {program.public_code: program}, ARMED, booking.booked_at)
+    assert dues(made) == {"P14D": "2027-03-15 09:00"}
+
+
+def test_a_booking_by_video_under_a_day_ahead_is_one_mail_at_once() -> None:
+    booking = visit("follow-up", "2027-03-16 15:00", "2027-03-16 10:30", modality=Modality.VIDEO)
+    made = planned(booking)
+    assert dues(made) == {"PT2H": "2027-03-16 10:30"}
+    assert local(step(made, "PT2H").useful_until) == "2027-03-16 14:50"
+
+
 def test_a_booking_under_three_hours_ahead_is_a_phone_task() -> None:
     made = planned(visit("consultation", START, "2027-03-16 07:00"))
     assert ends(made) == {"P14D": Reason.COLLAPSED, "P3D": Reason.COLLAPSED, "P1D": Reason.TOO_LATE}
     assert [(each.code, each.urgency) for each in made.tasks] == [("too_late", "now")]
+
+
+def test_under_three_hours_by_video_there_is_no_mail_either() -> None:
+    made = planned(visit("follow-up", "2027-03-16 15:00", "2027-03-16 12:30", modality=Modality.VIDEO))
+    assert ends(made)["PT2H"] is Reason.TOO_LATE
+    assert [each.code for each in made.tasks] == ["too_late"]
+
+
+def test_old_news_are_no_phone_task() -> None:
+    backfilled = visit("consultation", START, "2027-03-16 07:00", origin=Origin.BACKFILL)
+    assert planned(backfilled).tasks == ()
+    before = replace(ARMED, armed_at=at("2027-03-16 07:01"))
+    booking = visit("consultation", START, "2027-03-16 07:00")
+    assert plan(chart(booking), PROGRAMS, before, booking.booked_at).tasks == ()
 
 
 def test_a_mail_without_a_moment_in_its_window_is_a_phone_task() -> None:
@@ -113,6 +158,7 @@ def test_a_mail_without_a_moment_in_its_window_is_a_phone_task() -> None:
 
 def test_a_combined_mail_asks_to_confirm_when_it_stands_for_the_step_that_asks() -> None:
     assert step(planned(visit("consultation", START, "2027-03-14 15:00")), "P3D").asks_confirm
+    assert step(planned(visit("consultation", START, "2027-03-15 14:00")), "P1D").asks_confirm
     assert not step(planned(visit("consultation", START, "2027-03-06 09:30")), "P14D").asks_confirm
 
 

@@ -19,8 +19,6 @@ def shared(
     The later of the two moves earlier where its window and settle delay allow it. A late booking's mail waits for a
     request that settles a moment later: both come from the same sitting.
     """
-    if context.finished(ask.dedup_key, ask.due_at):
-        return ask, reminders
     near = [each for each in reminders if _may_carry(context, each, ask, program)]
     for reminder in sorted(near, key=lambda each: abs(each.due_at - ask.due_at)):
         if due := _meeting(context, ask, reminder, program):

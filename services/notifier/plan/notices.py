@@ -76,7 +76,7 @@ def needed(context: Context) -> list[Notice]:
 
 def _rebookings(context: Context, changed: Iterable[Appointment]) -> dict[str, Appointment]:
     """For each visit that is off, the one booked in its place."""
-    booked = [a for a in context.truth.appointments if a.status is AppointmentStatus.BOOKED and a.start > context.now]
+    booked = [each for each in context.truth.appointments if each.status is AppointmentStatus.BOOKED]
     booked.sort(key=lambda each: (each.booked_at, each.appointment_id))
     found: dict[str, Appointment] = {}
     for old in sorted(changed, key=lambda each: (each.changed_at, each.appointment_id)):

@@ -136,17 +136,14 @@ def _after(
 
 
 def _caught_up(context: Context, appointment: Appointment, wanted: list[Wanted]) -> list[Wanted]:
-    """A visit heard of only now, after steps were due: the latest still goes, those before it end in it.
+    """Without past steps that are new where the ledger knows the visit at this start: they come from a new policy.
 
-    Where the ledger knows the visit at this start, a past step that is new comes from a changed policy: not created.
+    A visit heard of only now, after steps were due, still gets the latest: the others have lost their use.
     """
-    new = [each for each in wanted if each.due_at <= context.now and each.dedup_key not in context.rows]
-    if not new:
-        return wanted
     prefix = reminder_key(appointment.appointment_id, appointment.start, "")
-    if any(key.startswith(prefix) for key in context.rows):
-        return [each for each in wanted if each not in new]
-    return [replace(each, end=Reason.COLLAPSED) if each in new[:-1] else each for each in wanted]
+    if not any(key.startswith(prefix) for key in context.rows):
+        return wanted
+    return [each for each in wanted if each.due_at > context.now or each.dedup_key in context.rows]
 
 
 @dataclass(frozen=True, slots=True)
