@@ -1,26 +1,28 @@
-"""The whole system in one process on embedded defaults: broker, mailbox, intake and notifier, each on a free port.
+"""The whole system in one process: broker, mailbox, intake and notifier, each service on a port and a store of its own.
 
-Everything it keeps lies in one data folder: SQLite files, mails, and the keys made at the first start.
+Everything it keeps lies in one data folder: SQLite files, mails, and the keys made at the first start. Any part can be
+stopped and started alone, as a deployment or a crash would.
 """
 
-import base64
-import json
-import secrets
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from chassis.api_keys import new_api_key
+from sqlalchemy import select
+
 from chassis.clock import CivilClock
 from chassis.http_server import HttpServer
 from chassis.metrics import MetricsRegistry
 from chassis.migrations import migrate
-from chassis.settings import ApiKeySetting, HttpSettings, KafkaSettings, StoreSettings
+from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
 from chassis.topics import apply as apply_topics
 from schemas.program_files import load_programs
 from schemas.programs import Program
-from schemas.topics import ALL_TOPICS
+from schemas.registry import INTAKE_EVENTS
+from schemas.topics import ALL_TOPICS, TOPICS
 from services.intake.app import Intake
 from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings
@@ -28,78 +30,87 @@ from services.notifier.app import Notifier
 from services.notifier.app import build as build_notifier
 from services.notifier.sender import Hook, nothing
 from services.notifier.settings import NotifierSettings
+from services.notifier.store.moments import GROUP
+from services.notifier.tables import consumer
 from standalone.broker import EmbeddedBroker
+from standalone.keys import load_keys
 from standalone.mailbox import Mailbox
+from standalone.waiting import until
 
-RINGS = ("intake_master", "notifier_master", "contact", "facts")
+Name = Literal["intake", "notifier"]
+SERVICES: tuple[Name, ...] = ("intake", "notifier")
+READY_WITHIN = 30.0
+"""Seconds; the embedded broker takes about 3 to assign partitions."""
+
+
+class NotReadyError(RuntimeError):
+    """The services didn't come to stand at the end of their topics in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """Secrets of one data folder; ``staff`` is the text of each tenant's API key."""
+class Outside:
+    """Servers from outside instead of the embedded ones: ``stores`` by service."""
 
-    rings: Mapping[str, dict[str, Any]]
-    address_key: str
-    staff: Mapping[str, str]
-    settings: tuple[ApiKeySetting, ...]
+    kafka: KafkaSettings
+    stores: Mapping[Name, StoreSettings]
 
 
-def load_keys(folder: Path, tenants: set[str]) -> Keys:
-    """The folder's keys; made at the first start, readable by their owner alone."""
-    file = folder / "keys.json"
-    if not file.exists():
-        made = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in RINGS}
-        staff = {}
-        for tenant in sorted(tenants):
-            text, setting = new_api_key(f"staff-{tenant}", tenant, roles=("publish", "staff", "operator"))
-            staff[tenant] = {"text": text, "setting": setting.model_dump(mode="json")}
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({"rings": made, "address_key": secrets.token_urlsafe(32), "staff": staff}))
-    stored = json.loads(file.read_text())
-    return Keys(
-        rings={name: {"active": "k1", "keys": {"k1": key}} for name, key in stored["rings"].items()},
-        address_key=stored["address_key"],
-        staff={tenant: each["text"] for tenant, each in stored["staff"].items()},
-        settings=tuple(ApiKeySetting.model_validate(each["setting"]) for each in stored["staff"].values()),
-    )
+@dataclass(frozen=True, slots=True)
+class _Running:
+    service: Intake | Notifier
+    server: HttpServer
 
 
 class System:
-    """``start`` it, use ``intake_url`` and ``notifier_url``, ``stop`` it. A service can be stopped and started alone."""
+    """``start`` it, use ``intake_url`` and ``notifier_url``, ``stop`` it."""
 
     def __init__(
-        self, folder: Path, clock: CivilClock, *, simulated: bool = False, before_guard: Hook = nothing
+        self,
+        folder: Path,
+        clock: CivilClock,
+        *,
+        simulated: bool = False,
+        before_guard: Hook = nothing,
+        ports: Mapping[Name, int] | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder, self.clock, self.simulated, self.before_guard = folder, clock, simulated, before_guard
         self.programs: dict[str, Program] = {code: each.program for code, each in load_programs(demo=True).items()}
-        self.tenants = {each.tenant for each in self.programs.values()}
+        self.tenants = sorted({each.tenant for each in self.programs.values()})
         self.keys = load_keys(folder, self.tenants)
         self.broker = EmbeddedBroker(folder)
         self.mailbox = Mailbox(folder / "mails")
         self.registry = MetricsRegistry()
-        self.intake: Intake | None = None
-        self.notifier: Notifier | None = None
-        self._servers: dict[str, HttpServer] = {}
-        self.ports: dict[str, int] = {"intake": 0, "notifier": 0}
+        self.ports: dict[Name, int] = {name: (ports or {}).get(name, 0) for name in SERVICES}
+        self._outside = outside
+        self._running: dict[Name, _Running] = {}
 
     async def start(self) -> None:
-        """Broker, topics, mailbox, then both services."""
-        await self.broker.start()
-        await apply_topics(self.kafka, ALL_TOPICS.values())
-        await self.mailbox.start()
-        await self.start_intake()
-        await self.start_notifier()
+        """Broker, topics, mailbox, then both services. What was started is stopped again if something fails."""
+        try:
+            if self._outside is None:
+                await self.broker.start()
+            await apply_topics(self.kafka, ALL_TOPICS.values())
+            await self.mailbox.start()
+            for name in SERVICES:
+                await self.start_service(name)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        """In reverse; nothing is left behind."""
-        await self.stop_notifier()
-        await self.stop_intake()
-        await self.mailbox.stop()
-        await self.broker.stop()
+        """In reverse, each whatever became of the others; nothing is left behind."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.broker.stop)
+            stack.push_async_callback(self.mailbox.stop)
+            for name in SERVICES:
+                stack.push_async_callback(self.stop_service, name)
 
     @property
     def kafka(self) -> KafkaSettings:
+        if self._outside is not None:
+            return self._outside.kafka
         return KafkaSettings(bootstrap=self.broker.bootstrap, embedded=True)
 
     @property
@@ -110,51 +121,95 @@ class System:
     def notifier_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['notifier']}"
 
-    def _common(self, name: str) -> dict[str, Any]:
+    @property
+    def intake(self) -> Intake:
+        """Raises ``LookupError`` while it is stopped."""
+        service = self._running["intake"].service
+        assert isinstance(service, Intake)  # noqa: S101 - for the type alone
+        return service
+
+    @property
+    def notifier(self) -> Notifier:
+        """Raises ``LookupError`` while it is stopped."""
+        service = self._running["notifier"].service
+        assert isinstance(service, Notifier)  # noqa: S101 - for the type alone
+        return service
+
+    def runs(self, name: Name) -> bool:
+        return name in self._running
+
+    def staff_key(self, program: str) -> str:
+        """The text of the API key for a program's tenant."""
+        return self.keys.staff[self.programs[program].tenant]
+
+    async def failed(self) -> None:
+        """Return once a part of a service has died."""
+        waits = [asyncio.create_task(each.service.supervisor.wait_failed()) for each in self._running.values()]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def ready(self, within: float = READY_WITHIN) -> None:
+        """Wait until the notifier stands at the end of every partition and has heard intake on it."""
+        if not await until(self._fresh, within):
+            raise NotReadyError(f"not ready within {within:.0f} s; see {self.folder}")
+
+    async def _fresh(self) -> bool:
+        at = consumer.positions.c
+        known = (at.consumer_group == GROUP) & at.caught_up_at.is_not(None) & at.fresh_as_of.is_not(None)
+        async with self.notifier.store.read() as connection:
+            found = await connection.execute(select(at.partition).where(known))
+        return len(found.all()) == TOPICS[INTAKE_EVENTS].partitions
+
+    # services
+
+    async def start_service(self, name: Name) -> None:
+        """Migrate its store, listen, start its parts. Nothing if it runs."""
+        if name in self._running:
+            return
+        build: Callable[[], Intake | Notifier] = self._build_intake if name == "intake" else self._build_notifier
+        service = build()
+        try:
+            await migrate(service.store, f"services.{name}")
+            server = HttpServer(service.app, self._http(name))
+            self.ports[name] = await server.start()
+        except BaseException:
+            await service.close()
+            raise
+        self._running[name] = _Running(service, server)
+        await service.supervisor.start()
+
+    async def stop_service(self, name: Name) -> None:
+        """As a rolling restart would: what is in flight is finished or given back. Nothing if it doesn't run."""
+        running = self._running.pop(name, None)
+        if running is not None:
+            await running.server.stop()
+            await running.service.supervisor.stop()
+            await running.service.close()
+
+    def _http(self, name: Name) -> HttpSettings:
+        return HttpSettings(port=self.ports[name], api_keys=self.keys.settings)
+
+    def _common(self, name: Name) -> dict[str, Any]:
+        own = StoreSettings(url=f"sqlite:///{self.folder / name}.db")
         return {
             "kafka": self.kafka,
-            "store": StoreSettings(url=f"sqlite:///{self.folder / name}.db"),
-            "http": HttpSettings(port=self.ports[name], api_keys=self.keys.settings),
+            "store": self._outside.stores[name] if self._outside else own,
+            "http": self._http(name),
             "contact": self.keys.rings["contact"],
+            "master": self.keys.rings[f"{name}_master"],
         }
 
-    async def start_intake(self) -> None:
-        settings = IntakeSettings.model_validate(
-            self._common("intake") | {"master": self.keys.rings["intake_master"], "facts": self.keys.rings["facts"]}
-        )
-        self.intake = build_intake(settings, self.clock, self.programs, self.registry)
-        await migrate(self.intake.store, "services.intake")
-        await self._listen("intake", self.intake.app, settings.http)
-        await self.intake.supervisor.start()
+    def _build_intake(self) -> Intake:
+        settings = IntakeSettings.model_validate(self._common("intake") | {"facts": self.keys.rings["facts"]})
+        return build_intake(settings, self.clock, self.programs, self.registry)
 
-    async def stop_intake(self) -> None:
-        if self.intake:
-            await self._servers.pop("intake").stop()
-            await self.intake.supervisor.stop()
-            await self.intake.close()
-            self.intake = None
-
-    async def start_notifier(self) -> None:
+    def _build_notifier(self) -> Notifier:
         smtp = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
-        settings = NotifierSettings.model_validate(
-            self._common("notifier")
-            | {"master": self.keys.rings["notifier_master"], "address_key": self.keys.address_key, "smtp": smtp}
-        )
-        self.notifier = build_notifier(
+        own = {"address_key": self.keys.address_key, "smtp": smtp}
+        settings = NotifierSettings.model_validate(self._common("notifier") | own)
+        return build_notifier(
             settings, self.clock, self.programs, self.registry, simulated=self.simulated, before_guard=self.before_guard
         )
-        await migrate(self.notifier.store, "services.notifier")
-        await self._listen("notifier", self.notifier.app, settings.http)
-        await self.notifier.supervisor.start()
-
-    async def stop_notifier(self) -> None:
-        if self.notifier:
-            await self._servers.pop("notifier").stop()
-            await self.notifier.supervisor.stop()
-            await self.notifier.close()
-            self.notifier = None
-
-    async def _listen(self, name: str, app: Any, http: HttpSettings) -> None:
-        server = HttpServer(app, http)
-        self._servers[name] = server
-        self.ports[name] = await server.start()

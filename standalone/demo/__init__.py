@@ -1,0 +1,1 @@
+"""The demo: a story of invented people on simulated time, through the real system."""

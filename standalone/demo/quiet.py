@@ -1,0 +1,81 @@
+"""Whether anything is still on its way through the system at this civil time, and when something will be next.
+
+Quiet means: outboxes published, consumers at the end of their topics, and no plan, claim, mail or back-off open.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.outbox import unsent
+from chassis.store import is_outage
+from schemas.outcomes import DeliveryState
+from services.intake.tables import outbox as intake_outbox
+from services.notifier.tables import deliveries, patients
+from services.notifier.tables import outbox as notifier_outbox
+from standalone.demo.offsets import Offsets
+from standalone.system import SERVICES, System
+
+S = DeliveryState
+IN_HAND = (S.CLAIMED, S.SENDING)
+WAITS = (S.PLANNED, S.HELD)
+
+
+async def is_quiet(system: System, offsets: Offsets) -> bool:
+    """Nothing moves any more unless the clock does. Not while a service is stopped or its store is away."""
+    if not all(system.runs(name) for name in SERVICES):
+        return False
+    try:
+        kept = await _published(system)
+        return kept is not None and not await _busy(system) and await offsets.read_to_the_end(kept)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return False
+
+
+async def _published(system: System) -> dict[str, int] | None:
+    """Rows per topic that an embedded broker must hold; None while an outbox has something to send."""
+    kept: dict[str, int] = {}
+    for store, table in ((system.intake.store, intake_outbox), (system.notifier.store, notifier_outbox)):
+        async with store.read() as connection:
+            if await unsent(connection, table):
+                return None
+            kept |= await _kept(connection, table)
+    return kept
+
+
+async def _kept(connection: AsyncConnection, table: Table) -> dict[str, int]:
+    rows = await connection.execute(select(table.c.topic, func.count().label("rows")).group_by(table.c.topic))
+    return {row.topic: row.rows for row in rows}
+
+
+async def _busy(system: System) -> bool:
+    """Whether a patient is to be planned again now, or a delivery is due or in somebody's hands."""
+    now, c = system.clock.now(), deliveries.c
+    due = (c.state == S.PLANNED) & (c.due_at <= now)
+    overdue = c.state.in_(WAITS) & (c.useful_until <= now)
+    to_plan = patients.c.stale | (patients.c.replan_at <= now)
+    async with system.notifier.store.read() as connection:
+        return await _any(connection, c.delivery_id, or_(c.state.in_(IN_HAND), due, overdue)) or await _any(
+            connection, patients.c.patient_id, to_plan
+        )
+
+
+async def _any(connection: AsyncConnection, column: Any, which: ColumnElement[bool]) -> bool:
+    return (await connection.execute(select(column).where(which).limit(1))).first() is not None
+
+
+async def next_moment(system: System) -> datetime | None:
+    """When time alone will change something: a mail falls due or loses its use, or a plan is to be made again."""
+    c = deliveries.c
+    questions = (
+        select(func.min(c.due_at)).where(c.state == S.PLANNED),
+        select(func.min(c.useful_until)).where(c.state.in_(WAITS)),
+        select(func.min(patients.c.replan_at)),
+    )
+    async with system.notifier.store.read() as connection:
+        moments = [(await connection.execute(each)).scalar_one() for each in questions]
+    return min((each for each in moments if each is not None), default=None)
