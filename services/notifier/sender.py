@@ -185,14 +185,12 @@ class Sender:
     async def enter_sending(self, claim: Claim, ready: Ready, made: Made) -> bytes:
         """The commit before the first byte: the bytes to hand over; ``LostClaimError`` when something has changed."""
         ids = [each.delivery_id for each in ready.sending.bundle.deliveries]
-        lease = self.smtp.longest_send_seconds + 30
+        mail, lease = ready.sending, self.smtp.longest_send_seconds + 30
         async with self.store.write() as connection:
-            await begin_sending(connection, claim, ids, ready.revision, ready.sending.mail_id, lease)
+            await begin_sending(connection, claim, ids, ready.revision, mail.mail_id, mail.tier, lease)
             if claim.again:
-                return await repeat_mail(connection, ready.patient, ready.sending.mail_id)
-            await add_mail(
-                connection, ready.patient, ready.sending, made.content, made.template_version, ready.looked_at
-            )
+                return await repeat_mail(connection, ready.patient, mail.mail_id)
+            await add_mail(connection, ready.patient, mail, made.content, made.template_version, ready.looked_at)
         return made.content
 
     async def _record(self, claim: Claim, receipt: Receipt) -> None:

@@ -136,7 +136,13 @@ class LostClaimError(Exception):
 
 
 async def begin_sending(
-    connection: AsyncConnection, claim: Claim, ids: Sequence[str], revision: int, mail_id: str, seconds: float
+    connection: AsyncConnection,
+    claim: Claim,
+    ids: Sequence[str],
+    revision: int,
+    mail_id: str,
+    tier: int,
+    seconds: float,
 ) -> None:
     """``claimed → sending`` for all of ``ids``; ``LostClaimError`` unless token, revision and state are as they were.
 
@@ -157,6 +163,7 @@ async def begin_sending(
         .values(
             state=S.SENDING,
             mail_id=mail_id,
+            tier=tier,
             entered_sending=True,
             attempts=deliveries.c.attempts + 1,
             lease_until=database_now(seconds),
