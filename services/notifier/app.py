@@ -20,6 +20,7 @@ from schemas.registry import INTAKE_EVENTS
 from services.notifier.checks import Checker
 from services.notifier.handlers import USES, IntakeHandlers
 from services.notifier.outcomes import Publisher
+from services.notifier.programs import AppliedPrograms
 from services.notifier.recording import Recorder
 from services.notifier.replan import Planner
 from services.notifier.sender import Hook, Sender, nothing
@@ -60,15 +61,17 @@ def build(
     simulated: bool = False,
     before_guard: Hook = nothing,
 ) -> Notifier:
-    """``programs`` by public code; ``registry`` is the process's, when several services share one.
+    """``programs`` by public code, as in the files; ``registry`` is the process's, when several services share one.
 
+    ``DemoValuesRefused`` when programs hold demo values and this is neither a simulation nor ``standalone``.
     ``simulated`` marks mails made under a simulated clock; ``before_guard`` runs between claim and guard.
     """
     store = Store(settings.store)
     metrics = Metrics("notifier", registry)
     traces = tracer_provider("notifier", settings.observability.otlp_endpoint)
     master, source = settings.master.ring(), f"https://{settings.host}/notifier"
-    planner = Planner(programs, Publisher(source), clock)
+    applied = AppliedPrograms(programs, demo=simulated or settings.kafka.embedded)
+    planner = Planner(applied, Publisher(source), clock)
     handlers = IntakeHandlers(
         settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
     )

@@ -80,9 +80,9 @@ class Checker:
         if not rows:
             return None
         first = rows[0].delivery
-        program = self.planner.programs.get(first.program)
+        programs = await self.planner.programs.current(connection)
+        program = programs.get(first.program)
         seen = await look(connection, truth, program, now)
-        programs = self.planner.programs
         verdicts = [(r, guard(r.delivery, truth, programs.get(r.delivery.program), ledger, seen.moment)) for r in rows]
         refused = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, No)]
         going = {row.delivery.delivery_id: (row, verdict) for row, verdict in verdicts if isinstance(verdict, Go)}

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import CivilClock
 from chassis.outbox import Message, put
-from schemas.programs import Program
 from services.notifier.difference import difference
 from services.notifier.domain import OPEN_STATES, Ledger, Plan, Truth
 from services.notifier.outcomes import Publisher
 from services.notifier.plan import plan
+from services.notifier.programs import AppliedPrograms
 from services.notifier.store.changes import Written, write_changes
 from services.notifier.store.ledger import load_ledgers
 from services.notifier.store.patients import Locked, PatientKey, bump_revision, record_plans
@@ -32,9 +32,9 @@ _NOTHING: Mapping[PatientKey, Written] = {}
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """What planning needs beside the patient. ``programs`` by public code: replaced as a whole when one is applied."""
+    """What planning needs beside the patient."""
 
-    programs: Mapping[str, Program]
+    programs: AppliedPrograms
     publisher: Publisher
     clock: CivilClock
 
@@ -55,7 +55,8 @@ class Planner:
         now = self.clock.now()
         keys = [patient.key for patient in patients]
         truths, ledgers = await load_truths(connection, patients), await load_ledgers(connection, keys)
-        plans = {key: plan(truths[key], self.programs, ledgers[key], now) for key in keys}
+        programs = await self.programs.current(connection)
+        plans = {key: plan(truths[key], programs, ledgers[key], now) for key in keys}
         changes = {key: difference(plans[key], ledgers[key], now, release_held=release_held) for key in keys}
         written = await write_changes(connection, changes, ledgers, now)
         for key, before in already.items():

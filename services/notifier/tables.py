@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -207,7 +208,9 @@ programs = Table(
     "programs",
     metadata,
     Column("public_code", String(16), primary_key=True),
+    Column("tenant", String(16), nullable=False),
     Column("version", String(64), nullable=False),
     Column("applied_at", UtcDateTime, nullable=False),
+    Column("content", Text, nullable=False),
 )
-"""The version of each program that the stored plans were made with."""
+"""Each program as it was applied: what all instances plan with, whatever files they were started with."""

@@ -47,6 +47,7 @@ class Replanner:
         """Re-plan up to a wave of patients; how many."""
         async with self.store.write() as connection:
             now = self.planner.clock.now()
+            await self.planner.programs.apply_first(connection, now)
             await mark_overdue(connection, now)
             keys = await get_replannable(connection, now, WAVE)
             locked = await lock_patients(connection, keys, self.master)

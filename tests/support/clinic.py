@@ -182,7 +182,7 @@ async def clinic(
     """Armed since long ago, its truth fresh; parts aren't started."""
     smtp = SmtpSettings(host="127.0.0.1", port=smtp_port, tls=Tls.NONE, connections=connections)
     settings = NotifierSettings.model_validate({
-        "kafka": KafkaSettings(bootstrap="127.0.0.1:1"), "store": store, "master": KEY, "contact": KEY,
+        "kafka": KafkaSettings(bootstrap="127.0.0.1:1", embedded=True), "store": store, "master": KEY, "contact": KEY,
         "smtp": smtp, "address_key": "x" * 32,
     })  # fmt: skip
     clock = SimulatedClock(start)

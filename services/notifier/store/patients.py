@@ -64,6 +64,36 @@ def _locked(row: Any, master: Keyring) -> Locked:
     )
 
 
+async def read_patients(
+    connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring
+) -> dict[PatientKey, Locked]:
+    """The rows without a lock: for what only looks, in a transaction that writes nothing."""
+    rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(sorted(set(keys)))))
+    return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
+
+
+async def list_patients(
+    connection: AsyncConnection, tenants: Iterable[str], after: PatientKey, limit: int
+) -> list[PatientKey]:
+    """The tenants' patients that come after ``after``, in the order of their ids."""
+    mine = patients.c.tenant.in_(sorted(set(tenants))) & (after < _KEY)
+    rows = await connection.execute(select(*_IN_ORDER).where(mine).order_by(*_IN_ORDER).limit(limit))
+    return [(row.tenant, row.patient_id) for row in rows]
+
+
+async def mark_all_stale(connection: AsyncConnection, tenants: Iterable[str]) -> int:
+    """Every patient of these tenants is planned again, in waves; how many. Locks in the order all others lock in."""
+    mine = patients.c.tenant.in_(sorted(set(tenants)))
+    await connection.execute(select(patients.c.patient_id).where(mine).order_by(*_IN_ORDER).with_for_update())
+    return (await connection.execute(update(patients).where(mine).values(stale=True))).rowcount
+
+
+async def has_address(connection: AsyncConnection, tenant: str, address: str, but: str) -> bool:
+    """Whether a patient of the tenant other than ``but`` has the address with this hash."""
+    other = (patients.c.tenant == tenant) & (patients.c.email_hash == address) & (patients.c.patient_id != but)
+    return (await connection.execute(select(patients.c.patient_id).where(other).limit(1))).first() is not None
+
+
 async def lock_or_add_patients(
     connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring, now: datetime
 ) -> dict[PatientKey, Locked]:

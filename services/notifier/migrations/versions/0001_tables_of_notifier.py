@@ -159,7 +159,7 @@ def upgrade() -> None:
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("published", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("published", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
@@ -207,8 +207,10 @@ def upgrade() -> None:
     op.create_table(
         "programs",
         sa.Column("public_code", sa.String(length=16), nullable=False),
+        sa.Column("tenant", sa.String(length=16), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("applied_at", UtcDateTime(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("public_code"),
     )
     op.create_table(
