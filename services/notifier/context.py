@@ -13,6 +13,8 @@ from schemas.programs import Program, VisitType
 from services.notifier import domain, mail
 from services.notifier.domain import Appointment, Delivery, Ledger, Truth
 from services.notifier.grouping import Bundle
+from services.notifier.keys import voided_visit
+from services.notifier.keys import voided_visit
 from services.notifier.told import told_after_mail
 
 
@@ -93,31 +95,40 @@ def _appointment(sending: Sending, appointment_id: str) -> Appointment:
 
 def _visit(sending: Sending, appointment_id: str) -> mail.Visit:
     """The visit as the mail tells it; a cancellation names the time the patient knew."""
-    visit, known = _appointment(sending, appointment_id), sending.ledger.told.get(appointment_id)
-    after = told_after_mail(sending.bundle.deliveries, sending.truth, sending.ledger.told, sending.now, certain=True)
-    void = sending.bundle.kind is Kind.CANCELLATION and known is not None and known.start is not None
+    visit, entry = _appointment(sending, appointment_id), _calendar_entry(sending, appointment_id)
+    heard = sending.ledger.told
+    after = {**heard, **told_after_mail(sending.bundle.deliveries, sending.truth, heard, sending.now, certain=True)}
+    known = heard.get(appointment_id)
+    void = known.start if known and sending.bundle.kind is Kind.CANCELLATION else None
     site = sending.program.sites.get(visit.site or "")
     return mail.Visit(
-        appointment_id=appointment_id,
-        start=known.start if void and known and known.start else visit.start,
+        appointment_id=entry,
+        start=void or visit.start,
         end=None if void else visit.end,
         zone=visit.zone,
         modality=visit.modality,
-        sequence=after[appointment_id].sequence if appointment_id in after else known.sequence if known else 0,
+        sequence=after[entry].sequence if entry in after else 0,
         clinician=visit.clinician.reveal() if visit.clinician else None,
         site_name=site.name if site else None,
         site_address=site.address if site else None,
     )
 
 
+def _calendar_entry(sending: Sending, appointment_id: str) -> str:
+    """Whose calendar entry the mail updates: of a visit booked in place of another, the one the patient has."""
+    notice = sending.bundle.deliveries[0]
+    return voided_visit(notice.dedup_key) if notice.kind is Kind.CHANGE else appointment_id
+
+
 def _void(sending: Sending) -> mail.Told | None:
     """What the patient knew for certain, and is void now."""
     if sending.bundle.kind not in domain.SAFETY:
         return None
-    known = sending.ledger.told.get(sending.bundle.appointment_ids[0])
+    notice = sending.bundle.deliveries[0]
+    known = sending.ledger.told.get(voided_visit(notice.dedup_key))
     if known is None or not known.certain or known.start is None or known.modality is None:
         return None
-    visit = _appointment(sending, known.appointment_id)
+    visit = _appointment(sending, notice.appointment_id or known.appointment_id)
     return mail.Told(start=known.start, modality=known.modality, place_changed=known.site != visit.site)
 
 

@@ -6,7 +6,7 @@ from services.notifier.guard.case import REMINDERS, Answer, Case
 from services.notifier.keys import reminder_key
 from services.notifier.plan.context import STOPPED
 from services.notifier.plan.standing import lost_ground
-from services.notifier.plan.visits import steps_of
+from services.notifier.plan.timetable import steps_of
 from services.notifier.told import differs
 
 

@@ -14,6 +14,7 @@ from services.notifier.plan.context import Context
 from services.notifier.plan.notices import Notice
 from services.notifier.plan.paperwork import Ladder
 from services.notifier.plan.standing import enrolled, gone, lost_ground
+from services.notifier.plan.timetable import steps_of
 from services.notifier.times import known_zone
 from services.notifier.told import told_after_event
 
@@ -65,7 +66,7 @@ def _of_program(context: Context, program: Program, owed: Sequence[Notice]) -> t
                 tasks += notices.phone_tasks(context, notice, one)
     reminders: list[Wanted] = []
     for appointment in _booked(context, program):
-        if visits.steps_of(appointment, program) is None:
+        if steps_of(appointment, program) is None:
             tasks.append(_no_steps(appointment))
         told = notices.tells_start(context, appointment, owed)
         more, tasks_too = visits.reminders(context, appointment, program, told_by_notice=told)
