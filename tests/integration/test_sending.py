@@ -267,3 +267,29 @@ async def test_without_a_relay_mail_waits_and_no_attempt_is_counted(store_settin
         assert (await one(desk, "P14D")).attempts == 0
         await smtp.start()
         await in_state(desk, "P14D", "sent")
+
+
+async def test_a_visit_booked_in_place_of_a_cancelled_one_is_one_change_notice(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        patient, old = await booked(desk)
+        new = new_id()
+        await desk.hear(
+            desk.visit(patient, old, VISIT, status=AppointmentStatus.CANCELLED, name="appointment.cancelled"),
+            desk.visit(patient, new, VISIT + timedelta(days=2), name="appointment.scheduled"),
+        )
+        desk.clock.advance_to(desk.clock.now() + timedelta(minutes=15))
+        await eventually(lambda: smtp.mails)
+        message = email.message_from_bytes(smtp.mails[0].content, policy=email.policy.default)
+        body = message.get_body(("plain",))
+        assert body is not None
+        assert "Thursday, March 18, 2027" in body.get_content()
+        assert "Tuesday, March 16 at 9:30 AM is no longer booked" in body.get_content()
+        entry = next(part for part in message.walk() if part.get_content_type() == "text/calendar")
+        assert "SEQUENCE:2" in entry.get_content()
+        await eventually(lambda: told_both(desk, old, new))
+        assert len(smtp.mails) == 1
+
+
+async def told_both(desk: Clinic, old: str, new: str) -> bool:
+    heard = {row.appointment_id: row.start for row in await read(desk, select(told))}
+    return heard == {old: None, new: VISIT + timedelta(days=2)}
