@@ -28,7 +28,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.store.moments import GROUP
 from services.notifier.tables import consumer as consumer_tables
 from services.notifier.tables import leases, outbox
-from services.notifier.timers import Replanner
+from services.notifier.timers import Reconciler, Replanner
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def build(
     replanner = Replanner(store, planner, master)
     checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)
     sender = Sender(store, settings.smtp, checker, recorder, metrics, before_guard=before_guard)
-    parts: tuple[Part, ...] = (relay, sender, replanner, consumer)
+    parts: tuple[Part, ...] = (relay, sender, replanner, consumer, Reconciler(store, clock, metrics))
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
         title="Upright notifier", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,

@@ -1,8 +1,5 @@
 """Kafka in: a batch of intake events becomes projections, then plans. One transaction, held by the consumer."""
 
-import hashlib
-import hmac
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from chassis.consumer import DeadLetter, Event
 from chassis.outbox import put
 from chassis.sealing import Keyring
 from services.notifier.domain import Appointment, Patient, Told
-from services.notifier.projection import Projected, project
+from services.notifier.projection import Projected, address_hash, project
 from services.notifier.replan import Planner
 from services.notifier.store.ledger import get_told, record_told
 from services.notifier.store.patients import (
@@ -124,11 +121,3 @@ class IntakeHandlers:
 def _letter_entry(key: PatientKey) -> Entry:
     tenant, patient_id = key
     return Entry(tenant, patient_id, f"{LETTERS}{patient_id}", "truth_incomplete")
-
-
-def address_hash(key: bytes, patient: Patient) -> str | None:
-    """A keyed hash of the address, the same for spellings that reach one mailbox as a rule: case and NFC are folded."""
-    if patient.email is None:
-        return None
-    folded = unicodedata.normalize("NFC", patient.email.reveal()).casefold()
-    return hmac.new(key, folded.encode(), hashlib.sha256).hexdigest()

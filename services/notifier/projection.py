@@ -3,6 +3,9 @@
 Pure but for the key ring. An event whose block doesn't open is ``Permanent``: a dead letter, never half a patient.
 """
 
+import hashlib
+import hmac
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,3 +140,11 @@ def project(event: Event[Any], ring: Keyring) -> Projected:
         version=event.data.version,
         state=_PROJECT[event.type.subject](event, ring),
     )
+
+
+def address_hash(key: bytes, patient: domain.Patient) -> str | None:
+    """A keyed hash of the address, the same for spellings that reach one mailbox as a rule: case and NFC are folded."""
+    if patient.email is None:
+        return None
+    folded = unicodedata.normalize("NFC", patient.email.reveal()).casefold()
+    return hmac.new(key, folded.encode(), hashlib.sha256).hexdigest()

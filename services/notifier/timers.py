@@ -1,13 +1,17 @@
-"""What time alone does: patients whose plan's hour has come, who were marked stale, or whose mail is overdue."""
+"""What time alone does: patients whose plan's hour has come, who were marked stale, whose mail is overdue; a daily sum."""
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 
 import structlog
 
+from chassis.clock import CivilClock
+from chassis.metrics import Metrics
 from chassis.sealing import Keyring
 from chassis.store import Store, is_outage
 from chassis.supervisor import pause
+from services.notifier.reconcile import Report, reconcile
 from services.notifier.replan import Planner
 from services.notifier.store.claims import mark_overdue
 from services.notifier.store.patients import get_replannable, lock_patients
@@ -16,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
 WAVE = 100
+DAILY_POLL_SECONDS = 60.0
+AGAIN_SECONDS = 60.0
+"""Before the ledger raises an alarm it is looked at again: a sweep may have been under way."""
 
 
 class Replanner:
@@ -54,3 +61,46 @@ class Replanner:
             await self.planner.replan(connection, list(locked.values()), release_held=False)
         self._planned += len(keys)
         return len(keys)
+
+
+class Reconciler:
+    """Reconciles once per civil day, and alarms when a second look a minute later still doesn't add up."""
+
+    name = "reconciler"
+
+    def __init__(self, store: Store, clock: CivilClock, metrics: Metrics) -> None:
+        self.store, self.clock, self.metrics = store, clock, metrics
+        self._done: date | None = None
+        self._balanced: bool | None = None
+
+    def status(self) -> Mapping[str, object]:
+        return {"last": self._done.isoformat() if self._done else None, "balanced": self._balanced}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look daily until told to stop; an outage of the store is waited out."""
+        while not stopping.is_set():
+            try:
+                if self._done != self.clock.now().date():
+                    await self.look(stopping)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("store_away", part=self.name)
+            await pause(stopping, DAILY_POLL_SECONDS)
+
+    async def look(self, stopping: asyncio.Event, again_seconds: float = AGAIN_SECONDS) -> Report:
+        """One day's look: metric always, alarm when it doesn't add up."""
+        today, report = self.clock.now().date(), await self._report()
+        if not report.balanced:
+            await pause(stopping, again_seconds)
+            report = await self._report()
+        self._done, self._balanced = today, report.balanced
+        self.metrics.gauge("ledger_unbalanced", 0 if report.balanced else 1)
+        if not report.balanced:
+            found = {each.code: each.detail for each in report.findings}
+            log.critical("ledger_unbalanced", findings=found, equation=str(report.total))
+        return report
+
+    async def _report(self) -> Report:
+        async with self.store.read() as connection:
+            return await reconcile(connection, self.clock.now())
