@@ -7,7 +7,7 @@ import pytest
 
 from schemas.appointment import AppointmentStatus, Modality
 from schemas.envelope import Origin
-from schemas.outcomes import Kind
+from schemas.outcomes import DeliveryState, Kind
 from schemas.patient import EnrolmentStatus, PatientStatus
 from services.notifier.domain import Appointment, Ledger, Plan, Reason, Wanted
 from services.notifier.plan import plan
@@ -300,3 +300,25 @@ def test_a_visit_of_an_unknown_type_or_modality_is_a_worklist_entry() -> None:
         made = planned(booking)
         assert made.wanted == ()
         assert [each.code for each in made.tasks] == ["visit_without_steps"]
+
+
+def test_after_an_outage_nothing_stale_goes_out_and_staff_hear_what_was_missed() -> None:
+    desk = Desk(chart(visit("surgery", START, "2027-02-20 09:00")), at("2027-02-20 09:00"))
+    desk.now = at("2027-03-14 12:00")
+    desk.replan()
+    assert [(each.step, each.state) for each in desk.ledger.deliveries] == [
+        ("P14D", DeliveryState.MISSED), ("P3D", DeliveryState.PLANNED), ("P1D", DeliveryState.PLANNED),
+    ]  # fmt: skip
+    desk.replan()
+    assert [each.code for each in desk.made.tasks] == ["missed"]
+    desk.until(at("2027-03-17 12:00"))
+    assert [each.deliveries[0].step for each in desk.sent] == ["P3D", "P1D"]
+    assert desk.made.tasks == ()
+
+
+def test_an_invitation_is_none_of_the_plans_business() -> None:
+    booking = visit("surgery", START, "2027-02-20 09:00")
+    desk = Desk(chart(booking), booking.booked_at)
+    trial = replace(desk.ledger.deliveries[0], dedup_key="trial/x", kind=Kind.TRIAL_INVITATION, appointment_id=None)
+    made = plan(chart(booking), PROGRAMS, replace(ARMED, deliveries=(trial,)), booking.booked_at)
+    assert made.unwanted == {}
