@@ -220,6 +220,21 @@ async def test_a_batch_is_all_or_nothing_with_each_error_named(desk: Desk) -> No
     assert (await desk.get(f"/v1/patients/{patient_id}")).status_code == 404
 
 
+async def test_what_would_only_be_refused_because_of_an_earlier_refusal_is_not_named(desk: Desk) -> None:
+    patient_id = new_id()
+    answer = await desk.post(
+        desk.patient(patient_id, email="nobody"), desk.enrolment(patient_id), desk.visit(patient_id, new_id())
+    )
+    assert (answer.status_code, pointers(answer)) == (422, ["#/0/data/contact/email"])
+
+
+@pytest.mark.parametrize("start", ["2027-03-16T09:30:00", 1805214600, "2027-03-16", "16.3.2027 9:30", None])
+async def test_a_start_is_a_date_and_time_with_an_offset_and_nothing_else(desk: Desk, start: Any) -> None:
+    patient_id = await desk.enrolled()
+    answer = await desk.post(desk.visit(patient_id, new_id(), start=start))
+    assert (answer.status_code, pointers(answer)) == (422, ["#/data/start"])
+
+
 async def test_a_batch_of_malformed_events_names_each_field(desk: Desk) -> None:
     good = desk.patient(new_id())
     local = desk.visit(new_id(), new_id(), start="2027-03-14T02:30:00")

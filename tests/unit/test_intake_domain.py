@@ -343,6 +343,7 @@ def test_a_form_the_program_does_not_have_is_refused() -> None:
 
 def test_one_open_enrolment_for_each_program() -> None:
     assert refusal(enrol(), ENROLLED) == {"/type"}
+    assert refusal(enrol(program="r4w8t3"), run(register())[1]) == {"/data/program"}, "a program of another tenant"
     assert refusal(replace(enrol(), subject_id=FORMS), ENROLLED) == {"/data/program"}
     after, _ = run(enrol(outside_network="yes"), record=ENROLLED)
     assert after.version == 2
