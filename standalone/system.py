@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from chassis.clock import CivilClock
 from chassis.http_server import HttpServer
@@ -31,7 +32,7 @@ from services.notifier.app import build as build_notifier
 from services.notifier.sender import Hook, nothing
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.moments import GROUP
-from services.notifier.tables import consumer
+from services.notifier.tables import arming, consumer
 from standalone.broker import EmbeddedBroker
 from standalone.keys import load_keys
 from standalone.mailbox import Mailbox
@@ -86,12 +87,16 @@ class System:
         self._outside = outside
         self._running: dict[Name, _Running] = {}
 
+    async def start_broker(self) -> None:
+        """The embedded broker, unless one from outside is used, and the topics. Raises ``BrokerUnavailableError``."""
+        if self._outside is None:
+            await self.broker.start()
+        await apply_topics(self.kafka, ALL_TOPICS.values())
+
     async def start(self) -> None:
         """Broker, topics, mailbox, then both services. What was started is stopped again if something fails."""
         try:
-            if self._outside is None:
-                await self.broker.start()
-            await apply_topics(self.kafka, ALL_TOPICS.values())
+            await self.start_broker()
             await self.mailbox.start()
             for name in SERVICES:
                 await self.start_service(name)
@@ -141,6 +146,14 @@ class System:
     def staff_key(self, program: str) -> str:
         """The text of the API key for a program's tenant."""
         return self.keys.staff[self.programs[program].tenant]
+
+    async def arm(self, at: datetime) -> None:
+        """Be responsible for every tenant's mail from ``at`` on, unless it is armed already."""
+        async with self.notifier.store.write() as connection:
+            armed = set((await connection.execute(select(arming.c.tenant))).scalars())
+            new = [{"tenant": each, "armed_at": at} for each in self.tenants if each not in armed]
+            if new:
+                await connection.execute(insert(arming), new)
 
     async def failed(self) -> None:
         """Return once a part of a service has died."""

@@ -1,1 +1,5 @@
-"""The demo: a story of invented people on simulated time, through the real system."""
+"""The demo: a story of invented people on simulated time, through the real system. ``upright demo``."""
+
+from standalone.demo.command import demo
+
+__all__ = ["demo"]

@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,12 +68,12 @@ class Driver:
         self._staged = [each for each in STORY if each.while_claimed]
         self._http = httpx2.AsyncClient(timeout=10.0)
 
-    async def start(self, arm: Callable[[System, datetime], Awaitable[None]]) -> None:
+    async def start(self) -> None:
         """Everything up, at the end of its topics, and armed from the story's start on."""
         await self.system.start()
         self._offsets = Offsets(self.system.kafka)
         await self.system.ready()
-        await arm(self.system, START)
+        await self.system.arm(START)
 
     async def stop(self) -> None:
         if self._offsets is not None:
@@ -85,17 +85,15 @@ class Driver:
     def over(self) -> bool:
         return not self._coming and not self._staged and self.clock.now() >= END
 
-    async def play(self, pause: Callable[[], Awaitable[None]] | None = None) -> None:
-        """To the story's end; ``pause`` is awaited after each step."""
+    async def play(self) -> None:
+        """To the story's end. Raises ``StuckError``."""
         while not self.over:
             await self.step()
-            if pause is not None:
-                await pause()
 
-    async def step(self) -> None:
+    async def step(self, within: float = QUIET_WITHIN) -> None:
         """One moment: jump to the next at which something happens or falls due, and wait until all of it is done.
 
-        Raises ``StuckError``. The first step is the story's start itself.
+        Raises ``StuckError``. The first step is the story's start itself. A step that was interrupted goes on.
         """
         if self.over:
             return
@@ -105,7 +103,7 @@ class Driver:
         self._coming = self._coming[len(now) :]
         for batch in _by_person(now):
             await self.post(batch)
-        await self.settle()
+        await self.settle(within)
 
     async def _next(self) -> datetime:
         """The earliest of: the next event, the next mail or plan that falls due, the end."""
