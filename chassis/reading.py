@@ -68,7 +68,7 @@ class Reading:
 
 
 def _fresh_as_of(decoded: Decoded) -> datetime | None:
-    """The civil time a heartbeat carries; None for anything else."""
+    """What a heartbeat says; None for anything else."""
     event: Event[Any] | None = decoded.event
     if event is None or event.type.name != HEARTBEAT:
         return None
