@@ -23,6 +23,8 @@ from services.notifier.outcomes import Publisher
 from services.notifier.programs import AppliedPrograms
 from services.notifier.recording import Recorder
 from services.notifier.replan import Planner
+from services.notifier.resources import Resources
+from services.notifier.routes import deliveries, operations, preview
 from services.notifier.sender import Hook, Sender, nothing
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.moments import GROUP
@@ -71,7 +73,7 @@ def build(
     traces = tracer_provider("notifier", settings.observability.otlp_endpoint)
     master, source = settings.master.ring(), f"https://{settings.host}/notifier"
     applied = AppliedPrograms(programs, demo=simulated or settings.kafka.embedded)
-    planner = Planner(applied, Publisher(source), clock)
+    planner = Planner(applied, Publisher(source), clock, metrics)
     handlers = IntakeHandlers(
         settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
     )
@@ -85,11 +87,14 @@ def build(
     )  # fmt: skip
     replanner = Replanner(store, planner, master)
     checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)
-    sender = Sender(store, settings.smtp, checker, recorder, metrics, before_guard=before_guard)
+    sender = Sender(store, settings.smtp, checker, recorder, metrics, traces, before_guard=before_guard)
     parts: tuple[Part, ...] = (relay, sender, replanner, consumer, Reconciler(store, clock, metrics))
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
         title="Upright notifier", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
         ready=store.ping,
     )  # fmt: skip
+    resources = Resources(store, applied, clock, master, handlers.address_key)
+    for each in (deliveries, preview, operations):
+        app.include_router(each.router(resources))
     return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, relay, traces)

@@ -13,7 +13,6 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.outbox import put
 from chassis.sealing import Keyring
 from schemas.outcomes import DeliveryState
 from services.notifier.context import Sending
@@ -35,7 +34,6 @@ from services.notifier.store.moments import Look, look
 from services.notifier.store.patients import Locked, lock_patients
 from services.notifier.store.subjects import load_truths
 from services.notifier.store.worklist import Entry, close_entries, open_entries
-from services.notifier.tables import outbox
 
 S = DeliveryState
 AGAIN_SECONDS = 30.0
@@ -55,6 +53,7 @@ class Ready:
     revision: int
     looked_at: str
     at: float
+    trace: str | None
 
     @property
     def age(self) -> float:
@@ -109,7 +108,7 @@ class Checker:
             now=now,
             simulated=self.simulated,
         )
-        return Ready(sending, locked, revision, _looked_at(sending, seen, revision), at)
+        return Ready(sending, locked, revision, _looked_at(sending, seen, revision), at, mine[0][0].trace)
 
     async def refuse(self, connection: AsyncConnection, claim: Claim, no: No) -> None:
         """Hold a mail that couldn't be made (``render_error``, ``phi_lint``); the claim must still be ours."""
@@ -164,7 +163,7 @@ class Checker:
         items = await open_entries(connection, entries, now)
         if sends:
             items += await close_entries(connection, f"{HELD}{patient_id}", [claim.key], [], now)
-        await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in items])
+        await self.planner.tell_staff(connection, items, now)
 
 
 def _entries(tenant: str, patient_id: str, delivery: Delivery, no: No) -> Iterable[Entry]:

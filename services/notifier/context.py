@@ -14,7 +14,6 @@ from services.notifier import domain, mail
 from services.notifier.domain import Appointment, Delivery, Ledger, Truth
 from services.notifier.grouping import Bundle
 from services.notifier.keys import voided_visit
-from services.notifier.keys import voided_visit
 from services.notifier.told import told_after_mail
 
 

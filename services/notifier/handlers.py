@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.consumer import DeadLetter, Event
-from chassis.outbox import put
 from chassis.sealing import Keyring
 from services.notifier.domain import Appointment, Patient, Told
 from services.notifier.projection import Projected, address_hash, project
@@ -24,7 +23,6 @@ from services.notifier.store.patients import (
 )
 from services.notifier.store.subjects import newer, record_subjects
 from services.notifier.store.worklist import Entry, close_entries, open_entries
-from services.notifier.tables import outbox
 from services.notifier.told import told_after_event
 
 USES = frozenset({
@@ -96,7 +94,7 @@ class IntakeHandlers:
             for key in await self._of(connection, letter):
                 await mark_incomplete(connection, key, +1)
                 opened = await open_entries(connection, [_letter_entry(key)], now)
-                await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in opened])
+                await self.planner.tell_staff(connection, opened, now)
 
     async def released(self, connection: AsyncConnection, letter: DeadLetter) -> None:
         """The letter was redriven or dismissed: what it held may go on."""
@@ -104,7 +102,7 @@ class IntakeHandlers:
         for key in await self._of(connection, letter):
             if await mark_incomplete(connection, key, -1) == 0:
                 closed = await close_entries(connection, LETTERS, [key], [], now)
-                await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in closed])
+                await self.planner.tell_staff(connection, closed, now)
             locked = await lock_or_add_patients(connection, [key], self.master, now)
             await self.planner.replan(connection, list(locked.values()), release_held=True)
 

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.outbox import put
 from chassis.sealing import Keyring
 from schemas.outcomes import DeliveryState
 from services.notifier.domain import SAFETY, Delivery, Ledger, Truth
@@ -29,7 +28,6 @@ from services.notifier.store.mails import record_receipt, suppress
 from services.notifier.store.patients import lock_patients
 from services.notifier.store.subjects import load_truths
 from services.notifier.store.worklist import Entry, open_entries
-from services.notifier.tables import outbox
 from services.notifier.told import told_after_mail
 
 S = DeliveryState
@@ -128,4 +126,4 @@ class Recorder:
                     each.delivery_id,
                 ))  # fmt: skip
         items = await open_entries(connection, entries, now)
-        await put(connection, outbox, [self.planner.publisher.worklist(t, item, now) for t, item in items])
+        await self.planner.tell_staff(connection, items, now)

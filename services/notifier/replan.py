@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import CivilClock
+from chassis.metrics import Metrics
 from chassis.outbox import Message, put
+from schemas.outcomes import WorklistItem
 from services.notifier.difference import difference
 from services.notifier.domain import OPEN_STATES, Ledger, Plan, Truth
 from services.notifier.outcomes import Publisher
@@ -37,6 +39,7 @@ class Planner:
     programs: AppliedPrograms
     publisher: Publisher
     clock: CivilClock
+    metrics: Metrics
 
     async def replan(
         self,
@@ -62,7 +65,8 @@ class Planner:
         for key, before in already.items():
             written[key].all = before.all + written[key].all
             written[key].ended = before.ended + written[key].ended
-        messages = await self._worklist(connection, patients, truths, plans, now)
+        await self._worklist(connection, patients, truths, plans, now)
+        messages: list[Message] = []
         for patient in patients:
             messages += self._outcomes(patient, written[patient.key], ledgers[patient.key], now)
         moments = {each.key: _next(each, plans[each.key], truths[each.key], now) for each in patients}
@@ -82,6 +86,8 @@ class Planner:
             return []
         tenant, patient_id = patient.key
         ended = [self.publisher.outcome(tenant, patient_id, d, version, now) for d, version in written.ended]
+        for each, _ in written.ended:
+            self.metrics.count("deliveries_total", kind=each.kind, state=each.state, reason=each.reason or "")
         after = {each.delivery_id: each for each in ledger.deliveries} | {
             each.delivery_id: each for each in written.all
         }
@@ -95,12 +101,21 @@ class Planner:
         truths: Mapping[tuple[str, str], Truth],
         plans: Mapping[tuple[str, str], Plan],
         now: datetime,
-    ) -> list[Message]:
+    ) -> None:
         entries = [entry for each in patients for entry in _entries(each, truths[each.key], plans[each.key], now)]
         opened = await open_entries(connection, entries, now)
         keep = [(entry.tenant, entry.key) for entry in entries]
         closed = await close_entries(connection, PLAN, [each.key for each in patients], keep, now)
-        return [self.publisher.worklist(tenant, item, now) for tenant, item in [*opened, *closed]]
+        await self.tell_staff(connection, [*opened, *closed], now)
+
+    async def tell_staff(
+        self, connection: AsyncConnection, items: Sequence[tuple[str, WorklistItem]], now: datetime
+    ) -> None:
+        """Publish what was opened on the worklist, or closed; each with its tenant."""
+        await put(connection, outbox, [self.publisher.worklist(tenant, item, now) for tenant, item in items])
+        for _, item in items:
+            if item.closed_at is None:
+                self.metrics.count("worklist_opened_total", reason=item.code)
 
 
 def _entries(patient: Locked, truth: Truth, made: Plan, now: datetime) -> Iterable[Entry]:

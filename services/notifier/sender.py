@@ -12,10 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanKind
 
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 from chassis.supervisor import pause
+from chassis.tracing import span
 from schemas.outcomes import DeliveryState
 from services.notifier.checks import Checker, Ready
 from services.notifier.context import mail_of
@@ -32,6 +35,7 @@ from services.notifier.store.claims import (
     begin_sending,
     claim_due,
     claim_uncertain,
+    count_due,
     expired_sending,
     release,
     release_expired,
@@ -83,11 +87,12 @@ class Sender:
         checker: Checker,
         recorder: Recorder,
         metrics: Metrics,
+        traces: TracerProvider,
         *,
         before_guard: Hook = nothing,
     ) -> None:
         self.store, self.checker, self.recorder, self.metrics = store, checker, recorder, metrics
-        self.smtp, self.pool = smtp, SmtpPool(smtp)
+        self.smtp, self.pool, self.traces = smtp, SmtpPool(smtp), traces
         self.before_guard = before_guard
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,6 +173,11 @@ class Sender:
             ready = await self.checker.check(connection, claim)
         if ready is None:
             return
+        with span(self.traces, "send mail", traceparent=ready.trace, kind=SpanKind.PRODUCER):
+            await self._send(claim, ready, smtp)
+
+    async def _send(self, claim: Claim, ready: Ready, smtp: Connection) -> None:
+        """Render, enter ``sending``, hand over, record: in the trace of the event that planned the mail."""
         try:
             made = make(ready)
         except BrokenMailError as broken:
@@ -229,6 +239,9 @@ class Sender:
         async with self.store.write() as connection:
             await release_expired(connection)
             left = await expired_sending(connection)
+            due, oldest = await count_due(connection, self.checker.planner.clock.now())
+        self.metrics.gauge("deliveries_due", due)
+        self.metrics.gauge("deliveries_due_oldest_seconds", oldest.total_seconds())
         for claim in left:
             async with self.store.write() as connection:
                 await self.recorder.record(connection, claim, UNKNOWN)

@@ -116,6 +116,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("entered_sending", Boolean, nullable=False, server_default=_FALSE),
     Column("outcome_version", Integer, nullable=False, server_default=text("0")),
+    Column("trace", String(55)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     UniqueConstraint("tenant", "patient_id", "dedup_key", name="deliveries_dedup"),
@@ -125,7 +126,10 @@ deliveries = Table(
     Index("deliveries_patient", "tenant", "patient_id"),
     Index("deliveries_mail", "mail_id"),
 )
-"""The ledger: one row per intent, for ever. ``domain.Delivery`` is what the pure core sees of it."""
+"""The ledger: one row per intent, for ever. ``domain.Delivery`` is what the pure core sees of it.
+
+``trace`` is the W3C ``traceparent`` of what planned it last; its mail continues that trace.
+"""
 
 history = Table(
     "history",

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.tracing import current_traceparent
 from schemas.outcomes import DeliveryState
 from services.notifier.difference import Changes
 from services.notifier.domain import Delivery, Ledger, Reason, Wanted
@@ -136,6 +137,7 @@ def _times(wanted: Wanted) -> dict[str, Any]:
         "due_at": wanted.due_at, "due_local": wanted.due_local, "zone": wanted.zone, "rides": wanted.rides,
         "useful_until": wanted.useful_until, "priority": wanted.priority, "asks_confirm": wanted.asks_confirm,
         "asks_left": wanted.asks_left, "rule": wanted.rule, "reason": None, "not_before": None,
+        "trace": current_traceparent(),
     }  # fmt: skip
 
 

@@ -6,10 +6,10 @@ longer so (another token, another revision, a cancel request) changes no row.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, null, select, tuple_, update
+from sqlalchemy import ColumnElement, func, literal, null, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import database_now
@@ -181,6 +181,13 @@ async def expired_sending(connection: AsyncConnection, limit: int = 100) -> list
         .limit(limit)
     )
     return [Claim((r.tenant, r.patient_id), r.lease_token, (r.delivery_id,)) for r in rows]
+
+
+async def count_due(connection: AsyncConnection, civil: datetime) -> tuple[int, timedelta]:
+    """How many deliveries are due at civil time ``civil`` and unclaimed, and for how long the oldest has been."""
+    due = (deliveries.c.state == S.PLANNED) & (deliveries.c.due_at <= civil)
+    row = (await connection.execute(select(func.count(), func.min(deliveries.c.due_at)).where(due))).one()
+    return row[0], civil - row[1] if row[1] else timedelta(0)
 
 
 async def mark_overdue(connection: AsyncConnection, civil: datetime) -> None:

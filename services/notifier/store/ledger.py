@@ -70,6 +70,7 @@ class ClaimedRow:
     zone: str
     asks_left: int | None
     attempts: int
+    trace: str | None
 
 
 async def get_claimed(connection: AsyncConnection, claim: Claim) -> list[ClaimedRow]:
@@ -84,7 +85,7 @@ async def get_sending(connection: AsyncConnection, claim: Claim) -> list[Claimed
 
 async def _under(connection: AsyncConnection, claim: Claim, state: DeliveryState) -> list[ClaimedRow]:
     rows = await connection.execute(
-        select(*_VIEW, deliveries.c.zone, deliveries.c.asks_left, deliveries.c.attempts)
+        select(*_VIEW, deliveries.c.zone, deliveries.c.asks_left, deliveries.c.attempts, deliveries.c.trace)
         .where(
             deliveries.c.delivery_id.in_(claim.delivery_ids),
             deliveries.c.lease_token == claim.token,
@@ -92,7 +93,7 @@ async def _under(connection: AsyncConnection, claim: Claim, state: DeliveryState
         )
         .order_by(deliveries.c.priority, deliveries.c.due_at)
     )
-    return [ClaimedRow(as_delivery(row), row.zone, row.asks_left, row.attempts) for row in rows]
+    return [ClaimedRow(as_delivery(row), row.zone, row.asks_left, row.attempts, row.trace) for row in rows]
 
 
 async def next_outcome_versions(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:

@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("entered_sending", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("outcome_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trace", sa.String(length=55), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("delivery_id"),
