@@ -308,6 +308,22 @@ def test_room_is_kept_for_the_day_before_and_paperwork_gives_way() -> None:
     assert capped(LAST, two, replace(coming, delivery_id="other")) == Go(0)
 
 
+def test_what_is_due_at_once_shares_one_mail_and_takes_no_room() -> None:
+    assert capped(ASK, (), replace(LAST, delivery_id="other", state=S.PLANNED)) == Go(0)
+
+
+def test_a_reminder_waits_for_its_visits_notice_unless_that_can_no_longer_come() -> None:
+    reminder = replace(REMINDER, dedup_key=reminder_key("visit", AWAY.start, "P3D"))
+    for state, answer in (
+        (S.PLANNED, No(Reason.SETTLE, S.PLANNED, NOW + timedelta(minutes=5))),
+        (S.SENDING, No(Reason.SETTLE, S.PLANNED, NOW + timedelta(minutes=5))),
+        (S.FAILED, Go(0)),
+    ):
+        notice = replace(CHANGE, delivery_id="notice", state=state, due_at=NOW + timedelta(minutes=5))
+        ledger = Ledger((reminder, notice), {"visit": TOLD}, LONG_AGO)
+        assert ask(reminder, chart(AWAY), ledger=ledger) == answer
+
+
 def test_more_than_six_mails_in_a_day_stop_everything() -> None:
     burst = tuple(SentMail(Kind.CHANGE, NOW - n * HOUR) for n in range(1, 7))
     change, truth = SITUATIONS["change"]
