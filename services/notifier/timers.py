@@ -1,4 +1,4 @@
-"""What time alone does: patients whose plan's hour has come, who were marked stale, whose mail is overdue; a daily sum."""
+"""What time alone does: plans whose hour has come, patients marked stale, mail that is overdue, and a daily sum."""
 
 import asyncio
 from collections.abc import Mapping
