@@ -27,7 +27,9 @@ class Publisher:
 
     source: str
 
-    def plan_changed(self, tenant: str, patient_id: str, version: int, open_ones: Iterable[Delivery], now: datetime) -> Message:
+    def plan_changed(
+        self, tenant: str, patient_id: str, version: int, open_ones: Iterable[Delivery], now: datetime
+    ) -> Message:
         """The patient's open deliveries, all of them."""
         views = tuple(view(each) for each in sorted(open_ones, key=lambda d: (d.due_at, d.dedup_key)))
         data = PlanChanged(patient_id=patient_id, version=version, deliveries=views)

@@ -9,15 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import select, update
 
 from chassis.settings import StoreSettings
 from chassis.store import database_now
+from chassis.tracing import span
 from schemas.appointment import AppointmentStatus, ItemStatus
 from schemas.patient import PatientStatus
 from services.notifier.sender import Hook, make, nothing
 from services.notifier.store.claims import Claim, LostClaimError, claim_due
-from services.notifier.tables import deliveries, mails, suppressions, told, worklist
+from services.notifier.tables import deliveries, mails, outbox, suppressions, told, worklist
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.eventually import eventually
 from tests.support.smtp_server import Deed, SmtpServer
@@ -293,3 +296,18 @@ async def test_a_visit_booked_in_place_of_a_cancelled_one_is_one_change_notice(s
 async def told_both(desk: Clinic, old: str, new: str) -> bool:
     heard = {row.appointment_id: row.start for row in await read(desk, select(told))}
     return heard == {old: None, new: VISIT + timedelta(days=2)}
+
+
+async def test_a_mail_continues_the_trace_of_the_event_that_planned_it(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, _):
+        spans = InMemorySpanExporter()
+        desk.notifier.traces.add_span_processor(SimpleSpanProcessor(spans))
+        with span(desk.notifier.traces, "batch") as batch:
+            await booked(desk)
+        desk.clock.advance_to(FIRST)
+        await in_state(desk, "P14D", "sent")
+        [mail] = await eventually(lambda: [each for each in spans.get_finished_spans() if each.name == "send mail"])
+        assert mail.context.trace_id == batch.get_span_context().trace_id
+        sent = (await read(desk, select(outbox).where(outbox.c.topic == "notifier.outcomes.v1")))[-1]
+        headers = dict(sent.headers)
+        assert f"{mail.context.trace_id:032x}" in (headers["traceparent"] or b"").decode()
