@@ -4,12 +4,30 @@ Exit status: 0 done, 1 the answer is no, 2 asked wrongly, 3 something that is ne
 """
 
 import importlib
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+
+from standalone.commands import api_key, dead_letters, intake, notifier, programs, publish, tail, topics, why
+from standalone.commands.errors import Failure, end
+
+
+class Upright(TyperGroup):
+    """Says what was to be expected in words; anything else is a fault of the program and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            end(failure)
+
 
 app = typer.Typer(
+    cls=Upright,
     name="upright",
     help="Event-driven patient messaging for specialty care programs.",
+    epilog="Exit status: 0 done, 1 the answer is no, 2 asked wrongly, 3 something needed is away, 130 Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -18,6 +36,8 @@ app = typer.Typer(
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """The command's own module parses, so that nothing of it is imported before it is asked for."""
 
+HERE, EVENTS, OPERATE = "On this machine", "Events and mail", "Operate"
+
 
 def _run(module: str, name: str, context: typer.Context) -> None:
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -25,13 +45,25 @@ def _run(module: str, name: str, context: typer.Context) -> None:
     command(context.args, prog_name=context.command_path)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASSED_ON, rich_help_panel=HERE)
 def demo(context: typer.Context) -> None:
-    """Play a story of three weeks on this machine: only its clock and its patients are made up."""
+    """Play a story of three weeks: only its clock and its patients are made up."""
     _run("standalone.demo", "demo", context)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASSED_ON, rich_help_panel=HERE)
 def up(context: typer.Context) -> None:
-    """Run the whole system on this machine: broker, intake, notifier and a mailbox."""
+    """Run the whole system: broker, intake, notifier and a mailbox."""
     _run("standalone.up", "up", context)
+
+
+app.command(rich_help_panel=EVENTS)(publish.publish)
+app.command(rich_help_panel=EVENTS)(tail.tail)
+app.command(rich_help_panel=EVENTS)(why.why)
+app.command(rich_help_panel=EVENTS)(why.plan)
+app.add_typer(programs.app, name="programs", rich_help_panel=OPERATE)
+app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
+app.add_typer(intake.app, name="intake", rich_help_panel=OPERATE)
+app.add_typer(notifier.app, name="notifier", rich_help_panel=OPERATE)
+app.add_typer(api_key.app, name="api-key", rich_help_panel=OPERATE)

@@ -11,7 +11,7 @@ import typer
 NO, WRONG, AWAY = 1, 2, 3
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - an answer to who asked, not an error of the program
     """An expected failure; its text says what is wrong and what to do, without protected data."""
 
     def __init__(self, text: str, status: int = NO) -> None:
