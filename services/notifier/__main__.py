@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from chassis import logs
 from chassis.clock import SystemClock
@@ -40,9 +41,9 @@ async def run_migrations(settings: NotifierSettings) -> int:
 COMMANDS = {"serve": run, "migrate": run_migrations}
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit status 2 for a command that isn't one."""
-    command = COMMANDS.get(sys.argv[1]) if len(sys.argv) == 2 else None
+    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
     if command is None:
         sys.stderr.write(f"usage: python -m {PACKAGE} {{{'|'.join(COMMANDS)}}}\n")
         return 2
@@ -53,4 +54,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from services.notifier.store.patients import (
     mark_incomplete,
     set_addresses,
 )
-from services.notifier.store.subjects import newer, record_subjects
+from services.notifier.store.subjects import is_overtaken, newer, record_subjects
 from services.notifier.store.worklist import Entry, close_entries, open_entries
 from services.notifier.told import told_after_event
 
@@ -96,8 +96,8 @@ class IntakeHandlers:
                 opened = await open_entries(connection, [_letter_entry(key)], now)
                 await self.planner.tell_staff(connection, opened, now)
 
-    async def released(self, connection: AsyncConnection, letter: DeadLetter) -> None:
-        """The letter was redriven or dismissed: what it held may go on."""
+    async def released(self, connection: AsyncConnection, letter: DeadLetter, event: Event[Any] | None) -> bool:
+        """The letter was redriven or dismissed (no event): what it held may go on. Whether a newer state was known."""
         now = self.planner.clock.now()
         for key in await self._of(connection, letter):
             if await mark_incomplete(connection, key, -1) == 0:
@@ -105,6 +105,7 @@ class IntakeHandlers:
                 await self.planner.tell_staff(connection, closed, now)
             locked = await lock_or_add_patients(connection, [key], self.master, now)
             await self.planner.replan(connection, list(locked.values()), release_held=True)
+        return event is not None and await is_overtaken(connection, project(event, self.ring))
 
     async def _of(self, connection: AsyncConnection, letter: DeadLetter) -> list[PatientKey]:
         """Whom a letter concerns. Without a readable tenant: every patient known under its key."""

@@ -51,18 +51,21 @@ async def difference_in_mails(
     new: Mapping[str, Program],
     now: datetime,
     *,
+    patient_id: str | None = None,
     examples: int = EXAMPLES,
 ) -> MailDifference:
     """What would be added, moved, called off or skipped if ``new`` took the place of ``before`` at civil time ``now``.
 
+    For one patient, or for all of the tenants of ``new``.
     Patients are read page by page, so a busy store gives the picture of no single moment.
     """
     counts: Counter[tuple[str, str]] = Counter()
     kept: list[MailChange] = []
+    tenants = {each.tenant for each in new.values()}
     seen, changed, after = 0, 0, ("", "")
     while True:
         async with store.read() as connection:
-            keys = await list_patients(connection, {each.tenant for each in new.values()}, after, PAGE)
+            keys = await list_patients(connection, tenants, after, PAGE, patient_id)
             locked = await read_patients(connection, keys, master)
             truths, ledgers = await load_truths(connection, locked.values()), await load_ledgers(connection, keys)
         for key in keys:

@@ -73,10 +73,12 @@ async def read_patients(
 
 
 async def list_patients(
-    connection: AsyncConnection, tenants: Iterable[str], after: PatientKey, limit: int
+    connection: AsyncConnection, tenants: Iterable[str], after: PatientKey, limit: int, patient_id: str | None = None
 ) -> list[PatientKey]:
-    """The tenants' patients that come after ``after``, in the order of their ids."""
+    """The tenants' patients that come after ``after``, in the order of their ids; or the one with this id."""
     mine = patients.c.tenant.in_(sorted(set(tenants))) & (after < _KEY)
+    if patient_id is not None:
+        mine &= patients.c.patient_id == patient_id
     rows = await connection.execute(select(*_IN_ORDER).where(mine).order_by(*_IN_ORDER).limit(limit))
     return [(row.tenant, row.patient_id) for row in rows]
 

@@ -34,6 +34,13 @@ async def newer(connection: AsyncConnection, incoming: Sequence[Projected]) -> l
     return [each for key, each in best.items() if each.version > stored.get(key, 0)]
 
 
+async def is_overtaken(connection: AsyncConnection, state: Projected) -> bool:
+    """Whether a newer version of the subject is stored."""
+    mine = (subjects.c.tenant == state.tenant) & (subjects.c.subject == state.subject)
+    known = (await connection.execute(select(subjects.c.version).where(mine))).scalar_one_or_none()
+    return known is not None and known > state.version
+
+
 async def record_subjects(
     connection: AsyncConnection, states: Sequence[Projected], locked: Mapping[PatientKey, Locked]
 ) -> None:
