@@ -26,8 +26,8 @@ def shown(preview: Preview, allowed: Set[str]) -> dict[str, Any]:
         "now": preview.now.isoformat(),
         "armed": preview.armed,
         "mails": [_mail(preview, bundle) for bundle in bundles(preview) if bundle.deliveries[0].program in allowed],
-        "skipped": [each for each in _skipped(preview) if each["program"] in allowed],
-        "cancelled": [each for each in _cancelled(preview) if each["program"] in allowed],
+        "skipped": [each for each in sorted(_skipped(preview), key=_when) if each["program"] in allowed],
+        "cancelled": [each for each in sorted(_cancelled(preview), key=_when) if each["program"] in allowed],
         "tasks": [_task(each) for each in tasks],
     }
 
@@ -91,6 +91,10 @@ def _cancelled(preview: Preview) -> Iterator[dict[str, Any]]:
     for each in (*preview.changes.cancel, *preview.changes.request_cancel):
         row = rows[each.delivery_id]
         yield _gone(row, each.reason, preview.programs[row.program].zone if row.program in preview.programs else "UTC")
+
+
+def _when(gone: dict[str, Any]) -> tuple[str, str]:
+    return gone["due_at"], gone["kind"]
 
 
 def _gone(what: Wanted | Delivery, reason: Reason, zone: str) -> dict[str, Any]:
