@@ -1,0 +1,60 @@
+"""The demo's story for tests: on the embedded parts, or on Apache Kafka and PostgreSQL where they are set."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from chassis.settings import KafkaSettings
+from chassis.topics import apply
+from schemas.topics import ALL_TOPICS, TOPICS
+from standalone.demo.driver import Driver
+from standalone.system import Outside
+from tests.support.stores import postgresql_schema
+
+SERVERS = "TEST_KAFKA" in os.environ and "TEST_POSTGRES" in os.environ
+REAL = [pytest.param("servers", marks=[pytest.mark.servers, pytest.mark.xdist_group("topics")])] if SERVERS else []
+STAGES = ["embedded", *REAL]
+"""On real Kafka the topics have their fixed names, so one test at a time uses them (``xdist_group``)."""
+
+
+@asynccontextmanager
+async def on_stage(kind: str, folder: Path) -> AsyncIterator[Driver]:
+    """A driver that has started and told nothing yet."""
+    if kind == "embedded":
+        async with _started(Driver(folder)) as driver:
+            yield driver
+        return
+    kafka = KafkaSettings(bootstrap=os.environ["TEST_KAFKA"])
+    await apply(kafka, ALL_TOPICS.values())
+    await _skip_what_others_left(kafka)
+    async with postgresql_schema() as intake, postgresql_schema() as notifier:
+        outside = Outside(kafka, {"intake": intake, "notifier": notifier})
+        async with _started(Driver(folder, outside=outside)) as driver:
+            yield driver
+
+
+@asynccontextmanager
+async def _started(driver: Driver) -> AsyncIterator[Driver]:
+    try:
+        await driver.start()
+        yield driver
+    finally:
+        await driver.stop()
+
+
+async def _skip_what_others_left(kafka: KafkaSettings) -> None:
+    """Records of other tests are sealed with other keys: the groups begin where the topics end."""
+    for topic in TOPICS.values():
+        for group in topic.groups:
+            partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+            client = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+            await client.start()
+            try:
+                client.assign(partitions)
+                await client.commit(await client.end_offsets(partitions))
+            finally:
+                await client.stop()
