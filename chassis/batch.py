@@ -22,8 +22,11 @@ from chassis.freshness import Progress, positions_table, record_progress
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 
-Apply = Callable[[AsyncConnection, Sequence[Event[Any]]], Awaitable[None]]
-"""Applies events in their order, in the batch's transaction; idempotent by version. Never a heartbeat."""
+Apply = Callable[[AsyncConnection, Sequence[Event[Any]]], Awaitable[int]]
+"""Applies events in their order, in the batch's transaction; idempotent by version. Never a heartbeat.
+
+Returns how many were stale: of a version already seen, without effect.
+"""
 
 Buried = Callable[[AsyncConnection, Sequence[DeadLetter]], Awaitable[None]]
 """The service's own marks for letters, in the same transaction: what is known under their keys is incomplete."""
@@ -145,15 +148,17 @@ class Batches:
         rows = self._rows_after(batch)
         events = [each.event for each in batch if each.event is not None]
         letters = [each.letter for each in batch if each.letter is not None]
+        stale = 0
         async with self.store.write() as connection:
             if events:
-                await self.apply(connection, events)
+                stale = await self.apply(connection, events)
             if letters:
                 new = await bury(connection, self.tables.dead_letters, self.outbox, self.group, letters)
                 await self.buried(connection, new)
             await record_progress(connection, self.tables.positions, self.group, progress)
         self._rows = rows
         self.metrics.count("events_consumed_total", len(events), **self.labels)
+        self.metrics.count("events_stale_total", stale, **self.labels)
         for each in batch:
             self._report(each)
 

@@ -47,17 +47,23 @@ Polled = Mapping[TopicPartition, Sequence[ConsumerRecord[Any, Any]]]
 log = structlog.get_logger(__name__)
 
 
+def _nothing() -> None:
+    pass
+
+
 class Consumer:
     """One subscriber of one topic in one group: a ``Part``.
 
     ``uses`` are the names of the events that ``apply`` gets; others are ignored. ``on_new_broker`` is called when the
-    topic has lost what this group had already read, so that the service's relay publishes again what it kept.
+    topic has lost what this group had already read, so that the service's relay publishes again what it kept;
+    ``on_applied`` after a batch is stored, so that nobody waits for the next poll.
     """
 
     def __init__(
         self, *, broker: KafkaBroker, kafka: KafkaSettings, topic: str, group: str, uses: Collection[str], store: Store,
         tables: ConsumerTables, outbox: Table, apply: Apply, buried: Buried, metrics: Metrics, tracer: TracerProvider,
-        on_new_broker: Callable[[], None] = lambda: None, batch_seconds: float = BATCH_SECONDS,
+        on_new_broker: Callable[[], None] = _nothing, on_applied: Callable[[], None] = _nothing,
+        batch_seconds: float = BATCH_SECONDS,
     ) -> None:  # fmt: skip
         self.name = f"consumer {group}"
         self.state = "stopped"
@@ -73,6 +79,7 @@ class Consumer:
         self._pause = 0.0
         self._size = MAX_RECORDS
         self._batch_seconds = batch_seconds
+        self._on_applied = on_applied
         self._assigned: list[int] = []
         self._last: dict[str, float] = {}
 
@@ -199,6 +206,8 @@ class Consumer:
         ):  # fmt: skip
             if read.batch or read.progress:
                 await self._batches.write(read.batch, read.progress)
+        if read.batch:
+            self._on_applied()
 
     def _put_back(self, client: AIOKafkaConsumer, polled: Polled, error: Exception) -> None:
         """Read the same records again, fewer at a time where they took too long."""

@@ -41,7 +41,7 @@ class OutcomeHandlers:
 
     clock: CivilClock
 
-    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> None:
+    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> int:
         """Keep the newest version of each plan, delivery and worklist item. ``Permanent("no_tenant")``."""
         plans: dict[tuple[str, str], PlanChanged] = {}
         outcomes: dict[tuple[str, str], Outcome] = {}
@@ -60,6 +60,7 @@ class OutcomeHandlers:
         await record_plans(connection, plans)
         await record_outcomes(connection, outcomes)
         await record_items(connection, items)
+        return len(events) - len(plans) - len(outcomes) - len(items)
 
     async def buried(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         """A patient whose outcomes can't be read has a gap in the timeline: staff are told."""

@@ -78,16 +78,23 @@ def build(
         settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
     )
     relay = Relay(store, outbox, leases, settings.kafka, (), source, metrics)
+    checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)
+    sender = Sender(
+        store, settings.smtp, checker, recorder, metrics, traces, before_guard=before_guard, on_recorded=relay.nudge
+    )
+
+    def wake() -> None:
+        relay.nudge()
+        sender.nudge()
+
     prometheus = metrics.registry.prometheus
     broker = kafka_broker(settings.kafka, service="notifier", registry=prometheus, tracer_provider=traces)
     consumer = Consumer(
         broker=broker, kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store,
         tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried,
-        metrics=metrics, tracer=traces, on_new_broker=relay.republish,
+        metrics=metrics, tracer=traces, on_new_broker=relay.republish, on_applied=wake,
     )  # fmt: skip
     replanner = Replanner(store, planner, master)
-    checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)
-    sender = Sender(store, settings.smtp, checker, recorder, metrics, traces, before_guard=before_guard)
     parts: tuple[Part, ...] = (relay, sender, replanner, consumer, Reconciler(store, clock, metrics))
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(

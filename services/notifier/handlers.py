@@ -48,7 +48,7 @@ class IntakeHandlers:
     address_key: bytes
     planner: Planner
 
-    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> None:
+    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> int:
         """Keep the newest state of each subject, note what patients were told, and re-plan whoever changed."""
         now = self.planner.clock.now()
         states = [project(event, self.ring) for event in events]
@@ -60,6 +60,7 @@ class IntakeHandlers:
         changed = {(s.tenant, s.patient_id) for s in fresh} | told
         again = await lock_or_add_patients(connection, changed, self.master, now)
         await self.planner.replan(connection, list(again.values()), release_held=True)
+        return len(states) - len(fresh)
 
     def _addresses(
         self, fresh: Sequence[Projected], locked: Mapping[PatientKey, Locked]

@@ -90,10 +90,11 @@ class Sender:
         traces: TracerProvider,
         *,
         before_guard: Hook = nothing,
+        on_recorded: Callable[[], None],
     ) -> None:
         self.store, self.checker, self.recorder, self.metrics = store, checker, recorder, metrics
         self.smtp, self.pool, self.traces = smtp, SmtpPool(smtp), traces
-        self.before_guard = before_guard
+        self.before_guard, self.on_recorded = before_guard, on_recorded
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unavailable: str | None = None
@@ -209,6 +210,7 @@ class Sender:
             try:
                 async with self.store.write() as connection:
                     await self.recorder.record(connection, claim, receipt, random.uniform(0.8, 1.2))
+                self.on_recorded()
                 return
             except Exception as error:
                 if not is_outage(error):

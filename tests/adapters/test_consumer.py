@@ -126,9 +126,11 @@ async def test_the_offset_is_committed_only_after_the_store_has_it(world: World)
 
 
 async def test_an_older_version_has_no_effect_and_is_committed(world: World) -> None:
+    stale = world.service.counted("events_stale_total")
     key = a_key()
     await world.publish(*(withdrawn(world.topic, key, version) for version in (2, 1, 2)))
     assert ((await world.service.versions())[key], await world.service.effects(key)) == (2, 1)
+    assert world.service.counted("events_stale_total") > stale
 
 
 async def test_an_event_this_service_does_not_use_is_ignored(world: World) -> None:

@@ -88,15 +88,15 @@ class Service:
         async with self.store.write() as connection:
             await connection.run_sync(self.metadata.create_all)
 
-    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> None:
+    async def apply(self, connection: AsyncConnection, events: Sequence[Event[Any]]) -> int:
         self.waiting.set()
         if self.before_apply is not None:
             self.before_apply()
         await self.gate.wait()
-        for event in events:
-            await self._apply_one(connection, event)
+        return sum([not await self._apply_one(connection, event) for event in events])
 
-    async def _apply_one(self, connection: AsyncConnection, event: Event[Any]) -> None:
+    async def _apply_one(self, connection: AsyncConnection, event: Event[Any]) -> bool:
+        """Whether it had an effect."""
         if event.data.reason == "busy" and self.busy > 0:
             self.busy -= 1
             raise Transient("busy")
@@ -113,8 +113,9 @@ class Service:
                 where=self.states.c.version < upsert.excluded.version,
             ).returning(self.states.c.key)
         )
-        if won.first() is not None:
+        if fresh := won.first() is not None:
             await connection.execute(self.applied.insert().values(row))
+        return fresh
 
     async def buried(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         for key in {letter.key for letter in letters if letter.key is not None}:

@@ -7,10 +7,13 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from chassis.metrics import MetricName
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("schemas", "chassis", "services", "standalone")
@@ -133,3 +136,9 @@ def test_a_lock_gives_what_the_project_asks_for(lock: str, with_dev: bool) -> No
         if locked.get(canonicalize_name(each.name), "none") not in each.specifier
     ]  # fmt: skip
     assert missing == [], "run `make lock`"
+
+
+@pytest.mark.parametrize("metric", get_args(MetricName))
+def test_every_metric_is_set_somewhere(metric: str) -> None:
+    written = [each.read_text("utf-8") for root in ("chassis", "services") for each in (ROOT / root).rglob("*.py")]
+    assert sum(f'"{metric}"' in text for text in written) > 1, "beside its definition"

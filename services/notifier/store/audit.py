@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import database_now
@@ -85,17 +85,14 @@ def _last(mine: ColumnElement[bool]) -> Select[Any]:
 
 async def find_unrecorded(connection: AsyncConnection, mine: ColumnElement[bool], limit: int) -> list[str]:
     """Deliveries without a history."""
-    recorded = select(history.c.delivery_id)
-    return await _ids(
-        connection, select(deliveries.c.delivery_id).where(mine, deliveries.c.delivery_id.not_in(recorded)), limit
-    )
+    recorded = exists().where(history.c.delivery_id == deliveries.c.delivery_id)
+    return await _ids(connection, select(deliveries.c.delivery_id).where(mine, ~recorded), limit)
 
 
 async def find_vanished(connection: AsyncConnection, limit: int) -> list[str]:
     """Histories without a delivery: of no tenant any more."""
-    there = select(deliveries.c.delivery_id)
-    query = select(history.c.delivery_id).distinct().where(history.c.delivery_id.not_in(there))
-    return await _ids(connection, query, limit)
+    there = exists().where(deliveries.c.delivery_id == history.c.delivery_id)
+    return await _ids(connection, select(history.c.delivery_id).distinct().where(~there), limit)
 
 
 async def find_overdue(
@@ -136,9 +133,9 @@ def _mailed(mine: ColumnElement[bool]) -> Select[Any]:
 
 async def find_orphan_mails(connection: AsyncConnection, tenant: str | None, limit: int) -> list[str]:
     """Mails that went out, may have, or are on their way, and that no delivery owns."""
-    owned = select(deliveries.c.mail_id).where(deliveries.c.mail_id.is_not(None), deliveries.c.state.in_(_HAS_MAIL))
-    open_ones = mails.c.verdict.is_(None) | mails.c.verdict.in_(["accepted", "uncertain"])
-    query = select(mails.c.mail_id).where(open_ones, mails.c.mail_id.not_in(owned))
+    owned = exists().where(deliveries.c.mail_id == mails.c.mail_id, deliveries.c.state.in_(_HAS_MAIL))
+    may_be_out = mails.c.verdict.is_(None) | mails.c.verdict.in_(["accepted", "uncertain"])
+    query = select(mails.c.mail_id).where(may_be_out, ~owned)
     return await _ids(connection, query if tenant is None else query.where(mails.c.tenant == tenant), limit)
 
 
