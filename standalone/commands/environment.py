@@ -32,6 +32,12 @@ ASKED = {
     "store": "The store doesn't answer. Is it running, and does ..._STORE__URL name it?",
 }
 
+REFUSED = {
+    "no_such_letter": "There is no such letter.",
+    "letter_closed": "This letter is closed already.",
+    "not_used": "This service doesn't use such events.",
+}
+
 S = TypeVar("S", bound=BaseSettings)
 T = TypeVar("T")
 
@@ -87,7 +93,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except Unavailable as error:
         raise Failure(ASKED.get(error.reason, f"Away: {error.reason}."), AWAY) from error
     except ChassisError as error:
-        raise Failure(f"Refused: {error.reason}.", NO) from error
+        raise Failure(REFUSED.get(error.reason, f"Refused: {error.reason}."), NO) from error
     except ProgramFilesError as error:
         raise Failure(str(error), NO) from error
     except Exception as error:

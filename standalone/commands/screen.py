@@ -5,6 +5,7 @@ Results go to standard output, progress and complaints to standard error.
 
 from collections.abc import Iterable, Sequence
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -46,7 +47,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     texts = [[clean(each) for each in row] for row in rows]
     if not console.is_terminal:
         for row in texts:
-            out().print(Text("\t".join(row)))
+            typer.echo("\t".join(row))
         return
     shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for index, name in enumerate(names):
