@@ -4,12 +4,12 @@ Each service has its own provider, passed explicitly; nothing global is set. Wit
 process, but the context is still made and handed on.
 """
 
-import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -18,23 +18,18 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 Attribute = str | int | float | bool
 
-_OTLP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _propagator = TraceContextTextMapPropagator()
 
 
 def tracer_provider(service: str, otlp_endpoint: str | None = None) -> TracerProvider:
-    """A provider; ``RuntimeError`` if an endpoint is set and the OTLP exporter isn't installed."""
+    """A provider; spans go to ``otlp_endpoint`` (OTLP over HTTP, the whole URL) where one is set, and nowhere else."""
     provider = TracerProvider(
         resource=Resource({"service.name": f"upright-{service}"}),
         span_limits=SpanLimits(max_span_attribute_length=200),
         shutdown_on_exit=False,  # the composition root shuts it down; an exit hook per service and test piles up
     )
     if otlp_endpoint is not None:
-        try:
-            exporter = importlib.import_module(_OTLP)
-        except ImportError:
-            raise RuntimeError("otlp_endpoint is set, but opentelemetry-exporter-otlp-proto-http is absent") from None
-        provider.add_span_processor(BatchSpanProcessor(exporter.OTLPSpanExporter(endpoint=otlp_endpoint)))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
     return provider
 
 
