@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from schemas.program_files import LoadedProgram, load_program, program_folders
+from schemas.program_files import LoadedProgram, load_program, load_programs, program_folders
 from schemas.programs import Policy, Program, StepId
 from schemas.yaml_files import FileProblem, ProgramFilesError
 
@@ -32,6 +32,17 @@ def check_programs(root: Traversable, *, demo: bool = False) -> list[FileProblem
             problems.append(loaded.sources.problem(["public_code"], "another program has it"))
         codes.add(loaded.program.public_code)
     return list(dict.fromkeys(problems))
+
+
+def sound_programs(root: Traversable | None = None, *, demo: bool = False) -> dict[str, Program]:
+    """The programs a service may start with, by public code (default: the shipped ones).
+
+    ``ProgramFilesError`` names every problem: a program that means nonsense doesn't start.
+    """
+    loaded = load_programs(root, demo=demo)
+    if problems := [problem for each in loaded.values() for problem in check_program(each)]:
+        raise ProgramFilesError(problems)
+    return {code: each.program for code, each in loaded.items()}
 
 
 def check_program(loaded: LoadedProgram) -> list[FileProblem]:

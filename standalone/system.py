@@ -20,7 +20,7 @@ from chassis.metrics import MetricsRegistry
 from chassis.migrations import migrate
 from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
 from chassis.topics import apply as apply_topics
-from schemas.program_files import load_programs
+from schemas.program_checks import sound_programs
 from schemas.programs import Program
 from schemas.registry import INTAKE_EVENTS
 from schemas.topics import ALL_TOPICS, TOPICS
@@ -77,7 +77,7 @@ class System:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder, self.clock, self.simulated, self.before_guard = folder, clock, simulated, before_guard
-        self.programs: dict[str, Program] = {code: each.program for code, each in load_programs(demo=True).items()}
+        self.programs: dict[str, Program] = sound_programs(demo=True)
         self.tenants = sorted({each.tenant for each in self.programs.values()})
         self.keys = load_keys(folder, self.tenants)
         self.broker = EmbeddedBroker(folder)

@@ -9,7 +9,8 @@ from chassis.clock import SystemClock
 from chassis.http_server import serve
 from chassis.migrations import migrate
 from chassis.store import Store
-from schemas.program_files import load_programs
+from schemas.program_checks import sound_programs
+from schemas.yaml_files import ProgramFilesError
 from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
 
@@ -18,7 +19,7 @@ PACKAGE = "services.notifier"
 
 async def run(settings: NotifierSettings) -> int:
     """Serve until a signal or a dead part; the exit status."""
-    programs = {code: each.program for code, each in load_programs(settings.programs).items()}
+    programs = sound_programs(settings.programs)
     notifier = build(settings, SystemClock(), programs)
     try:
         if settings.store.migrate_at_start:
@@ -42,7 +43,7 @@ COMMANDS = {"serve": run, "migrate": run_migrations}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit status 2 for a command that isn't one."""
+    """Exit status 2 for a command that isn't one, 1 for programs that don't make sense: file, line, reason."""
     command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
     if command is None:
         sys.stderr.write(f"usage: python -m {PACKAGE} {{{'|'.join(COMMANDS)}}}\n")
@@ -50,7 +51,11 @@ def main(arguments: Sequence[str]) -> int:
     settings = NotifierSettings()
     logs.configure(settings.observability)
     logs.bind_service("notifier")
-    return asyncio.run(command(settings))
+    try:
+        return asyncio.run(command(settings))
+    except ProgramFilesError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from chassis.clock import SystemClock
 from chassis.errors import ChassisError, Unavailable
 from chassis.settings import KafkaSettings, LogLevel, ObservabilitySettings
 from chassis.store import is_outage
-from schemas.program_files import load_programs
+from schemas.program_checks import sound_programs
 from schemas.yaml_files import ProgramFilesError
 from services.intake.app import Intake
 from services.intake.app import build as build_intake
@@ -114,7 +114,7 @@ def _is_bare(error: Exception) -> bool:
 async def intake() -> AsyncIterator[Intake]:
     """Wired as the service is, over its store; nothing of it runs."""
     settings = settings_of(IntakeSettings)
-    programs = {code: each.program for code, each in load_programs(settings.programs).items()}
+    programs = sound_programs(settings.programs)
     service = build_intake(settings, SystemClock(), programs)
     try:
         yield service
@@ -126,7 +126,7 @@ async def intake() -> AsyncIterator[Intake]:
 async def notifier() -> AsyncIterator[Notifier]:
     """As ``intake``."""
     settings = settings_of(NotifierSettings)
-    programs = {code: each.program for code, each in load_programs(settings.programs).items()}
+    programs = sound_programs(settings.programs)
     service = build_notifier(settings, SystemClock(), programs)
     try:
         yield service

@@ -17,7 +17,7 @@ from chassis.clock import SimulatedClock
 from chassis.migrations import migrate
 from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
 from schemas.envelope import TYPE_PREFIX
-from schemas.program_files import load_programs
+from schemas.program_checks import sound_programs
 from schemas.programs import Program
 from services.intake.app import Intake, build
 from services.intake.settings import IntakeSettings
@@ -25,7 +25,7 @@ from services.intake.settings import IntakeSettings
 NOW = datetime(2027, 2, 26, 17, 0, tzinfo=UTC)
 CEDARS, KAISER = "k7q2m9", "r4w8t3"
 TENANT = "cedars"
-PROGRAMS: dict[str, Program] = {code: each.program for code, each in load_programs(demo=True).items()}
+PROGRAMS: dict[str, Program] = sound_programs(demo=True)
 
 
 def new_id() -> str:
