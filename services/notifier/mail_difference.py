@@ -53,6 +53,7 @@ async def difference_in_mails(
     *,
     patient_id: str | None = None,
     examples: int = EXAMPLES,
+    page: int = PAGE,
 ) -> MailDifference:
     """What would be added, moved, called off or skipped if ``new`` took the place of ``before`` at civil time ``now``.
 
@@ -65,7 +66,7 @@ async def difference_in_mails(
     seen, changed, after = 0, 0, ("", "")
     while True:
         async with store.read() as connection:
-            keys = await list_patients(connection, tenants, after, PAGE, patient_id)
+            keys = await list_patients(connection, tenants, after, page, patient_id)
             locked = await read_patients(connection, keys, master)
             truths, ledgers = await load_truths(connection, locked.values()), await load_ledgers(connection, keys)
         for key in keys:
@@ -74,7 +75,7 @@ async def difference_in_mails(
             kept += found[: max(0, examples - len(kept))]
             changed += bool(found)
         seen += len(keys)
-        if len(keys) < PAGE:
+        if len(keys) < page:
             return MailDifference(seen, changed, dict(counts), tuple(kept))
         after = keys[-1]
 
@@ -99,7 +100,9 @@ def _changes(changes: Changes, truth: Truth, ledger: Ledger) -> Iterator[MailCha
         )
 
     yield from (of("added", each) for each in changes.insert)
-    yield from (of("moved", each.wanted, each.delivery_id) for each in changes.move)
+    for move in changes.move:  # a moved end of usefulness alone is no change that anybody could see
+        if (rows[move.delivery_id].due_at, rows[move.delivery_id].kind) != (move.wanted.due_at, move.wanted.kind):
+            yield of("moved", move.wanted, move.delivery_id)
     yield from (of("added", each.wanted, each.delivery_id) for each in changes.reopen)
     yield from (of("skipped", each.wanted, each.delivery_id, each.reason) for each in changes.end)
     for each in (*changes.cancel, *changes.request_cancel):
