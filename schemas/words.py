@@ -109,12 +109,12 @@ _UNKNOWN = Words("A reason this version has no words for.", "Ask operations.")
 
 def reason(code: str | None) -> Words | None:
     """Why a delivery wasn't sent, or isn't yet."""
-    return None if code is None else REASONS.get(_plain(code), _UNKNOWN)
+    return None if code is None else REASONS.get(code, _UNKNOWN)
 
 
 def worklist(code: str) -> Words:
     """What a worklist item is about."""
-    return WORKLIST.get(_plain(code), Words("Something needs a person's look.", "Ask operations."))
+    return WORKLIST.get(code, Words("Something needs a person's look.", "Ask operations."))
 
 
 def delivery(state: str, code: str | None) -> Words:
@@ -124,7 +124,3 @@ def delivery(state: str, code: str | None) -> Words:
     if why is None:
         return Words(what, STATE_TODO.get(state, ""))
     return Words(f"{what} {why.what}", why.todo or STATE_TODO.get(state, ""))
-
-
-def _plain(code: str) -> str:
-    return code.replace("-", "_")

@@ -74,7 +74,7 @@ def outcome(patient_id: str, version: int, of: DeliveryView) -> Message:
 
 
 def item(item_id: str, version: int = 1, **changes: Any) -> WorklistItem:
-    base = {"item_id": item_id, "code": "too-late", "opened_at": NOW, "version": version, "program": CEDARS}
+    base = {"item_id": item_id, "code": "too_late", "opened_at": NOW, "version": version, "program": CEDARS}
     return WorklistItem.strict_data(base | changes)
 
 
