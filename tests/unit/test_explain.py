@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from schemas.appointment import Modality
 from schemas.outcomes import DeliveryState, Kind
 from services.notifier.domain import Delivery, Reason, Told
-from services.notifier.explain import Attempt, Change, Evidence, explain
+from services.notifier.evidence import Attempt, Change, Evidence
+from services.notifier.explain import explain
 from tests.support.programs import CEDARS
 
 S = DeliveryState

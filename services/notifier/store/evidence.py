@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.scope import Scope
 from schemas.outcomes import DeliveryState
 from services.notifier.domain import Told
-from services.notifier.explain import Attempt, Change, Evidence
+from services.notifier.evidence import Attempt, Change, Evidence
 from services.notifier.store.ledger import as_delivery, get_told
 from services.notifier.tables import deliveries, history, mails
 
