@@ -58,9 +58,7 @@ class Outbox:
     async def is_empty(self) -> bool:
         return await self.unsent() == 0
 
-    def relay(
-        self, kafka: KafkaSettings, heartbeats: Sequence[Topic] = (), **more: Any
-    ) -> Relay:
+    def relay(self, kafka: KafkaSettings, heartbeats: Sequence[Topic] = (), **more: Any) -> Relay:
         return Relay(self.store, self.table, self.leases, kafka, heartbeats, SOURCE, self.metrics, **more)
 
 
