@@ -4,13 +4,15 @@ Exit status: 0 done, 1 the answer is no, 2 asked wrongly, 3 something that is ne
 """
 
 import importlib
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from standalone.commands import api_key, dead_letters, intake, notifier, programs, publish, tail, topics, why
 from standalone.commands.errors import Failure, end
+from standalone.running import use_running
 
 
 class Upright(TyperGroup):
@@ -26,7 +28,6 @@ class Upright(TyperGroup):
 app = typer.Typer(
     cls=Upright,
     name="upright",
-    help="Event-driven patient messaging for specialty care programs.",
     epilog="Exit status: 0 done, 1 the answer is no, 2 asked wrongly, 3 something needed is away, 130 Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
@@ -37,6 +38,19 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 """The command's own module parses, so that nothing of it is imported before it is asked for."""
 
 HERE, EVENTS, OPERATE = "On this machine", "Events and mail", "Operate"
+
+
+@app.callback()
+def options(
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="UPRIGHT_DATA", help="Speak to what upright up, or the demo, runs from this folder."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="With --data: as whose staff. Default: the first.")] = None,
+) -> None:
+    """Event-driven patient messaging for specialty care programs."""
+    if data is not None:
+        use_running(data, tenant)
 
 
 def _run(module: str, name: str, context: typer.Context) -> None:

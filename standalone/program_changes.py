@@ -4,9 +4,14 @@ from collections.abc import Mapping
 
 from schemas.programs import Program
 from services.notifier.mail_difference import MailDifference, difference_in_mails
-from services.notifier.programs import DemoValuesRefused, apply
-from standalone.commands.environment import notifier
-from standalone.commands.errors import NO, Failure
+from services.notifier.programs import apply
+from services.notifier.settings import NotifierSettings
+from standalone.commands.environment import notifier, settings_of
+
+
+def takes_demo_values() -> bool:
+    """Whether the notifier is one of ``upright up`` or the demo, whose programs have values made up for it."""
+    return settings_of(NotifierSettings).kafka.embedded
 
 
 async def look(new: Mapping[str, Program], patient_id: str | None = None) -> MailDifference:
@@ -19,11 +24,7 @@ async def look(new: Mapping[str, Program], patient_id: str | None = None) -> Mai
 
 
 async def apply_programs(new: Mapping[str, Program]) -> int:
-    """Plan with ``new`` from now on; how many patients are planned again. ``Failure`` for demo values."""
-    async with notifier() as service:
+    """Plan with ``new`` from now on; how many patients are planned again."""
+    async with notifier() as service, service.store.write() as connection:
         demo = service.planner.programs.demo
-        try:
-            async with service.store.write() as connection:
-                return await apply(connection, new, service.planner.clock.now(), demo=demo)
-        except DemoValuesRefused as refused:
-            raise Failure(f"{refused}. Only a notifier on the embedded broker takes them.", NO) from None
+        return await apply(connection, new, service.planner.clock.now(), demo=demo)

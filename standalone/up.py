@@ -10,6 +10,7 @@ import typer
 from chassis.clock import SystemClock
 from standalone.broker import BrokerUnavailableError
 from standalone.process import FolderInUseError, logging_to, own_folder, run
+from standalone.running import write_running
 from standalone.start_page import add_start_page, write_header_files
 from standalone.system import NotReadyError, System
 from standalone.terminal import paint, say, step
@@ -53,6 +54,7 @@ async def serve(system: System, port: int) -> int:
             await system.ready()
             await system.arm(system.clock.now())
         write_header_files(system)
+        write_running(system.folder, system)
         app = with_mailbox(MailboxPages(system.mailbox))
         add_start_page(app, system)
         page = server(app, port)
@@ -70,7 +72,8 @@ async def _wait(system: System, url: str) -> int:
     say(f"  Mailbox      {url}mailbox/")
     say(f"  Intake       {system.intake_url}")
     say(f"  Notifier     {system.notifier_url}")
-    say(f"  Data         {system.folder}\n\n  Ctrl-C ends all of it.")
+    say(f"  Data         {system.folder}   (upright --data {system.folder} COMMAND speaks to it)")
+    say("\n  Ctrl-C ends all of it.")
     try:
         await system.failed()
     except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 """What commands take from the environment: settings, Kafka, and a service that is wired but not started."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -28,8 +29,8 @@ PREFIXES = ("UPRIGHT_", "INTAKE_", "NOTIFIER_")
 """Where Kafka's settings are looked for, in this order."""
 
 ASKED = {
-    "kafka": "Kafka doesn't answer. Is it running, and does ..._KAFKA__BOOTSTRAP name it?",
-    "store": "The store doesn't answer. Is it running, and does ..._STORE__URL name it?",
+    "kafka": "Kafka doesn't answer. Is it running, and does the setting KAFKA__BOOTSTRAP name it?",
+    "store": "The store doesn't answer. Is it running, and does the setting STORE__URL name it?",
 }
 
 REFUSED = {
@@ -86,6 +87,7 @@ def is_set(prefix: str) -> bool:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Do it; what may well happen (a server away, a table missing) is said as ``Failure``."""
     logs.configure(ObservabilitySettings(log_level=LogLevel.ERROR, log_json=False))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each try; the answer says it once
     try:
         return asyncio.run(work)
     except Failure:

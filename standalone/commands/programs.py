@@ -59,7 +59,6 @@ def read_programs(folder: Path | None, *, demo: bool) -> "Mapping[str, LoadedPro
 @app.command()
 def apply(
     folder: Folder = None,
-    demo: Demo = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Plan with these files from now on: shows what changes in mails, then asks.
@@ -68,9 +67,9 @@ def apply(
     """
     from standalone.commands import screen
     from standalone.commands.environment import run
-    from standalone.program_changes import apply_programs, look
+    from standalone.program_changes import apply_programs, look, takes_demo_values
 
-    new = {code: each.program for code, each in read_programs(folder, demo=demo).items()}
+    new = {code: each.program for code, each in read_programs(folder, demo=takes_demo_values()).items()}
     print_difference(run(look(new)))
     if not yes and not typer.confirm("Apply?"):
         raise Failure("Nothing was applied.", NO)
@@ -95,6 +94,6 @@ def print_difference(difference: "MailDifference") -> None:
 
 
 def _row(change: "MailChange") -> tuple[str, ...]:
-    times = [f"{each:%Y-%m-%d %H:%M}Z" if each else change.reason or "" for each in (change.due_before, change.due_at)]
-    before = "" if change.due_before is None else times[0]
-    return change.what, change.kind, change.program, change.step or "", before, times[1], change.patient_id
+    before = f"{change.due_before:%Y-%m-%d %H:%M}Z" if change.due_before else ""
+    then = f"{change.due_at:%Y-%m-%d %H:%M}Z" if change.due_at else change.reason or ""
+    return change.what, change.kind, change.program, change.step or "", before, then, change.patient_id

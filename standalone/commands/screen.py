@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 import typer
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 UNSAFE = "\N{REPLACEMENT CHARACTER}"
-NO_WRAP_UP_TO = 40
-"""Characters: ids and times stay in one piece, so that they can be copied."""
 
 
 def out() -> Console:
@@ -31,9 +30,13 @@ def clean(text: object) -> str:
     return "".join(each if each.isprintable() else UNSAFE for each in str(text))
 
 
-def say(text: str, style: str = "") -> None:
-    """One line of the result; ``text`` is no markup."""
-    out().print(Text(clean(text), style))
+def say(text: str, style: str = "", indent: int = 0) -> None:
+    """One line of the result, wrapped at words where somebody reads it; ``text`` is no markup."""
+    console = out()
+    if not console.is_terminal:
+        typer.echo(" " * indent + clean(text))
+        return
+    console.print(Padding(Text(clean(text), style), (0, 0, 0, indent)), soft_wrap=False)
 
 
 def note(text: str, style: str = "dim") -> None:
@@ -42,17 +45,27 @@ def note(text: str, style: str = "dim") -> None:
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under names; to a pipe without the names."""
-    console = Console(highlight=False)
+    """Rows under names, or row by row where they are too wide; to a pipe tab-separated and without the names."""
+    console = out()
     texts = [[clean(each) for each in row] for row in rows]
     if not console.is_terminal:
         for row in texts:
             typer.echo("\t".join(row))
         return
-    shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for index, name in enumerate(names):
-        short = all(len(row[index]) <= NO_WRAP_UP_TO for row in texts)
-        shown.add_column(name, no_wrap=short, overflow="fold")
+    shown = Table(*names, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for row in texts:
         shown.add_row(*(Text(each) for each in row))
-    console.print(shown)
+    whole = console.options.update_width(10_000)  # measured without it, no table is wider than the screen
+    if console.measure(shown, options=whole).maximum <= console.width:
+        console.print(shown)
+        return
+    for row in texts:
+        _print_below_each_other(console, names, row)
+
+
+def _print_below_each_other(console: Console, names: Sequence[str], row: Sequence[str]) -> None:
+    width = max(map(len, names))
+    for name, text in zip(names, row, strict=True):
+        if text:
+            console.print(Text(f"{name:>{width}}  ", "dim").append(text, "default not dim"))
+    console.print()

@@ -36,10 +36,10 @@ def _print(shown: "Shown") -> None:
     from standalone.commands import screen
 
     console = screen.out()
-    line = Text(shown.place, "dim").append(f"  {screen.clean(shown.what)}", "bold").append(f"  {shown.at}", "dim")
-    console.print(line)
+    line = [(screen.clean(shown.what), "bold"), (f"  {shown.place}", "dim"), (f"  {shown.at}", "dim")]
+    console.print(Text.assemble(*line))
     for name, value in shown.headers:
-        console.print(Text(f"  {screen.clean(name)}: ", "cyan").append(screen.clean(value), "default"))
+        console.print(Text.assemble((f"  {screen.clean(name)}: ", "cyan"), screen.clean(value)))
     if shown.data is not None:
         console.print(JSON(shown.data, indent=2))
     console.print()

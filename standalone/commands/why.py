@@ -7,6 +7,7 @@ import typer
 
 from standalone.commands.errors import NO, WRONG, Failure
 from standalone.commands.http import KeyFile, get, open_client
+from standalone.running import named_patient
 
 Url = Annotated[
     str | None, typer.Option(envvar="UPRIGHT_NOTIFIER_URL", help="Where the notifier is.", show_default=False)
@@ -39,8 +40,8 @@ def _print(answer: dict[str, Any]) -> None:
     first, *rest = answer["text"]
     screen.say(first, "bold")
     for sentence in rest:
-        screen.say(f"  {sentence}")
-    screen.say(f"  {answer['delivery_id']}", "dim")
+        screen.say(sentence, indent=2)
+    screen.say(answer["delivery_id"], "dim", indent=2)
 
 
 def plan(
@@ -56,25 +57,24 @@ def plan(
             help="What these program files would change; needs the notifier's settings in the environment.",
         ),
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Read the files with the values made up for the demo.")] = False,
 ) -> None:
     """A patient's mails, those to come and those that were; times are the patient's own."""
     from standalone.commands import screen
 
     if program_folder is not None:
-        _print_changes(program_folder, patient, demo)
+        _print_changes(program_folder, patient)
         return
     with open_client(url, key_file, "notifier") as client:
         found = _deliveries(client, patient)
     screen.table(("due", "zone", "mail", "step", "state", "in words", "delivery"), (_row(each) for each in found))
 
 
-def _print_changes(folder: Path, patient_id: str, demo: bool) -> None:
+def _print_changes(folder: Path, patient_id: str) -> None:
     from standalone.commands.environment import run
     from standalone.commands.programs import print_difference, read_programs
-    from standalone.program_changes import look
+    from standalone.program_changes import look, takes_demo_values
 
-    new = {code: each.program for code, each in read_programs(folder, demo=demo).items()}
+    new = {code: each.program for code, each in read_programs(folder, demo=takes_demo_values()).items()}
     print_difference(run(look(new, _path(patient_id))))
 
 
@@ -97,6 +97,6 @@ def _path(part: str | None) -> str:
     import uuid
 
     try:
-        return str(uuid.UUID(part))
-    except (ValueError, TypeError):
+        return str(uuid.UUID(named_patient(part or "")))
+    except ValueError:
         raise Failure("An id is a UUID, such as 5f0c6a3e-3b1e-4a39-9d4f-1c7be4a6a1d2", WRONG) from None

@@ -18,8 +18,10 @@ from standalone.demo.driver import StuckError
 from standalone.demo.equation import Equation, equation
 from standalone.demo.pages import add_demo_pages
 from standalone.demo.show import Show
+from standalone.demo.story import CAST
 from standalone.demo.timeline import tell_changes, tell_posted
 from standalone.process import FolderInUseError, logging_to, own_folder, run
+from standalone.running import write_running
 from standalone.system import NotReadyError
 from standalone.terminal import paint, say, step
 from standalone.web import server, with_mailbox
@@ -70,6 +72,7 @@ async def perform(folder: Path, *, once: bool, open_browser: bool, port: int) ->
         result = await equation(show.driver.system)
         _figures(show, seconds)
         if not once:
+            _let_others_in(folder, show)
             await _on_page(show, result, open_browser=open_browser, port=port)
     finally:
         await show.close()
@@ -88,6 +91,12 @@ def _figures(show: Show, seconds: float) -> None:
     driver = show.driver
     events, mails = sum(len(each.happenings) for each in driver.posted), len(driver.system.mailbox.messages)
     say(f"\n{paint('✓', 'green')} story     {paint(f'{events} events, {mails} mails, {seconds:.1f} s', 'dim')}")
+
+
+def _let_others_in(folder: Path, show: Show) -> None:
+    driver = show.driver
+    write_running(folder, driver.system, {name.lower(): driver.posts.id_of(name, "patient") for name in CAST})
+    say(f"  A patient's mails, in another terminal: upright --data {folder} plan --patient ana\n")
 
 
 async def _on_page(show: Show, result: Equation, *, open_browser: bool, port: int) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner
@@ -35,7 +37,8 @@ class Terminal:
     env: dict[str, str | None] = field(default_factory=dict)
 
     def run(self, *arguments: str, typed: str | bytes | None = None, **env: str) -> Said:
-        result = CliRunner().invoke(app, list(arguments), input=typed, env={**self.env, **env})
+        with patch.dict(os.environ):  # a command may set variables of its process
+            result = CliRunner().invoke(app, list(arguments), input=typed, env={**self.env, **env})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Said(result.exit_code, result.stdout, result.stderr)
