@@ -4,8 +4,10 @@ A difference is for a person to decide: shortening a retention loses records, an
 of keys for good, so that one is refused outright (growth is a new topic, drain, switch).
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -17,6 +19,8 @@ from schemas.topics import Topic
 
 DEAD_LETTER_BYTES = 2_000_000
 """A dead letter is a record as long as any, and its own headers: more than the 1 MiB that a topic takes by default."""
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,11 @@ async def apply(kafka: KafkaSettings, topics: Iterable[Topic]) -> Report:
     """Create what is missing, compare the rest. Raises ``Unavailable("kafka")``. Several at once are safe.
 
     The embedded broker creates whatever topic a client asks for, as it likes it; such a one is made anew. It loses
-    nothing: a service applies the topics before it publishes, and publishes all again when its topic was lost.
+    nothing: a service applies the topics before it publishes, and publishes all again when its topic was lost. Its
+    services share a process, and go one by one: else one would delete what another has just made and filled.
     """
     wanted = {topic.name: topic for topic in topics}
-    async with admin_client(kafka) as admin:
+    async with _turn(), admin_client(kafka) as admin:
         report = await _compare(admin, kafka, list(wanted.values()))
         if kafka.embedded and report.refused:
             wrong = [each.topic for each in report.refused]
@@ -67,6 +72,11 @@ async def apply(kafka: KafkaSettings, topics: Iterable[Topic]) -> Report:
         if missing:
             await _create(admin, kafka, [wanted[name] for name in missing], report)
         return report
+
+
+def _turn() -> asyncio.Lock:
+    """This event loop's lock: one may not be used in two loops."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def _create(admin: AIOKafkaAdminClient, kafka: KafkaSettings, topics: list[Topic], report: Report) -> None:

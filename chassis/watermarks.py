@@ -47,6 +47,7 @@ class Watermarks:
         self._due = 0.0
         self._well = True
         self._stood: dict[int, int] = {}
+        self._partitions = 0
 
     async def joined(self) -> None:
         """Recall where the group stood, and look with the next ``look``. Raises ``Unavailable``."""
@@ -55,7 +56,7 @@ class Watermarks:
                 self._stood = await stored_positions(connection, self._positions, self._group)
         except Exception as error:
             raise (Unavailable("store") if is_outage(error) else error) from error
-        self._due = 0.0
+        self._due, self._partitions = 0.0, 0
 
     async def reading_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Before records from there on are stored: False if they are a new broker's. Raises what the store does."""
@@ -75,7 +76,7 @@ class Watermarks:
     async def look(self, client: AIOKafkaConsumer) -> bool:
         """Look if it is time; whether broker and store answered the last time.
 
-        Raises ``Unavailable`` when the topic is missing: join again, once it is there.
+        Raises ``Unavailable`` when the topic is missing, or has another number of partitions: join again.
         """
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY_SECONDS
@@ -112,6 +113,14 @@ class Watermarks:
         if await self.reading_from(positions):
             await self._record(ends, positions)
             self.read_to(positions)
+        self._count(client)
+
+    def _count(self, client: AIOKafkaConsumer) -> None:
+        """A member of a group on the embedded broker keeps its partitions, however many the topic has got since."""
+        partitions = len(client.partitions_for_topic(self._topic) or ())
+        if self._partitions and partitions and partitions != self._partitions:
+            raise Unavailable("partitions_changed")
+        self._partitions = partitions or self._partitions
 
     async def _record(self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> None:
         progress = [Progress(each.partition, at, at >= ends[each]) for each, at in positions.items()]

@@ -97,7 +97,7 @@ class Driver:
         """
         if self.over:
             return
-        moment = await self._next()
+        moment = await self.next_moment()
         self.clock.advance_to(max(moment, self.clock.now()))
         now = [each for each in self._coming if each.at <= moment]
         self._coming = self._coming[len(now) :]
@@ -105,7 +105,7 @@ class Driver:
             await self.post(batch)
         await self.settle(within)
 
-    async def _next(self) -> datetime:
+    async def next_moment(self) -> datetime:
         """The earliest of: the next event, the next mail or plan that falls due, the end."""
         due = await next_moment(self.system)
         coming = self._coming[0].at if self._coming else END

@@ -4,9 +4,8 @@ A button posts a plain form and comes back; the one script reloads the page when
 """
 
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import httpx2
 from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
@@ -14,6 +13,7 @@ from standalone.demo import view
 from standalone.demo.equation import equation
 from standalone.demo.ledger import Entry, entries
 from standalone.demo.show import Show
+from standalone.demo.staff import why, worklist
 from standalone.demo.story import CAST
 from standalone.mailbox import Message
 from standalone.mailbox.view import source
@@ -86,7 +86,8 @@ async def _page(show: Show, row: str, person: str, tab: Tab) -> HTMLResponse:
         mail=mail,
         parts=_parts(mail) if mail else {},
         tab=tab,
-        why=await _why(show, chosen) if chosen else None,
+        why=await why(driver.system, chosen) if chosen else [],
+        worklist=await worklist(driver.system, driver.posts),
         view=view,
     )
 
@@ -101,18 +102,3 @@ def _parts(mail: Message) -> dict[str, str]:
     """The tabs that this mail has, with what is shown as text; HTML has a frame of its own."""
     parts = {"html": mail.html and "", "text": mail.text, "source": source(mail), "calendar": mail.calendar}
     return {name: content for name, content in parts.items() if content is not None}
-
-
-async def _why(show: Show, entry: Entry) -> dict[str, Any]:
-    """The notifier's own answer, asked over HTTP as staff would."""
-    system = show.driver.system
-    headers = {"authorization": f"Bearer {system.staff_key(entry.program)}"}
-    try:
-        async with httpx2.AsyncClient(timeout=5.0) as http:
-            answer = await http.get(f"{system.notifier_url}/v1/deliveries/{entry.delivery_id}/why", headers=headers)
-    except httpx2.TransportError:
-        return {"text": ["The notifier doesn't answer."]}
-    if answer.status_code != 200:
-        return {"text": [f"The notifier answered {answer.status_code}."]}
-    found: dict[str, Any] = answer.json()
-    return found

@@ -30,6 +30,8 @@ async def is_quiet(system: System, offsets: Offsets) -> bool:
     try:
         kept = await _published(system)
         return kept is not None and not await _busy(system) and await offsets.read_to_the_end(kept)
+    except LookupError:  # a service was stopped while we looked
+        return False
     except Exception as error:
         if not is_outage(error):
             raise

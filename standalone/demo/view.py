@@ -1,7 +1,7 @@
 """What the page shows, as plain values: days with what happened, the cast, one chosen row with its mail and its why."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,10 @@ OPEN = (S.PLANNED, S.CLAIMED, S.SENDING, S.HELD)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a day: what somebody posted, or a delivery with the mail it became."""
+    """One line of a day: what somebody posted, or a delivery with the mail it became.
+
+    ``shared``: a line before it shows the same mail.
+    """
 
     at: datetime
     clock: str
@@ -28,6 +31,7 @@ class Line:
     text: str
     entry: Entry | None = None
     mail: Message | None = None
+    shared: bool = False
 
     @property
     def tag(self) -> str:
@@ -59,10 +63,19 @@ def days(
     lines = [_posted(each) for each in posted]
     lines += [_delivery(each, by_id.get(each.message_id or "")) for each in ledger]
     chosen = [each for each in lines if person in (None, each.person)]
-    done = sorted((each for each in chosen if not _is_open(each)), key=lambda each: each.at)
+    done = _shared(sorted((each for each in chosen if not _is_open(each)), key=lambda each: each.at))
     found = [Day(title, tuple(group)) for title, group in groupby(done, key=lambda each: _day(each.at))]
     waiting = sorted((each for each in chosen if _is_open(each)), key=lambda each: each.at)
     return [*found, Day("Still open", tuple(waiting))] if waiting else found
+
+
+def _shared(lines: Iterable[Line]) -> list[Line]:
+    seen: set[str] = set()
+    marked = []
+    for each in lines:
+        marked.append(replace(each, shared=each.mail is not None and each.mail.id in seen))
+        seen |= {each.mail.id} if each.mail else set()
+    return marked
 
 
 def _is_open(line: Line) -> bool:
@@ -92,3 +105,7 @@ def cast() -> list[dict[str, Any]]:
 def real_time(message: Message) -> str:
     """When the mailbox really took it."""
     return f"{message.accepted_at:%d %b %Y, %H:%M:%S} UTC"
+
+
+def real_clock(message: Message) -> str:
+    return f"{message.accepted_at:%H:%M:%S} UTC"
