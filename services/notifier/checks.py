@@ -33,13 +33,12 @@ from services.notifier.store.ledger import (
 from services.notifier.store.moments import Look, look
 from services.notifier.store.patients import Locked, lock_patients
 from services.notifier.store.subjects import load_truths
-from services.notifier.store.worklist import Entry, close_entries, open_entries
+from services.notifier.store.worklist import HELD, PHONE, Entry, close_entries, open_entries
 
 S = DeliveryState
 AGAIN_SECONDS = 30.0
 """How long to wait, by the database's clock, for something that isn't civil time: stale truth, a throttle."""
 
-HELD, PHONE = "held/", "phone/"
 PHONE_REASONS = frozenset({Reason.OPTED_OUT, Reason.TOO_LATE})
 """Final reasons which, for a safety notice, leave only the phone."""
 

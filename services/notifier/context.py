@@ -36,6 +36,12 @@ class Sending:
     def message_id(self) -> str:
         return f"<{self.mail_id}@{self.program.mail_domain}>"
 
+    @property
+    def tells(self) -> tuple[domain.Told, ...]:
+        """What its reader knows of the visits it names; ``at`` and ``certain`` are for whoever records it."""
+        heard = told_after_mail(self.bundle.deliveries, self.truth, self.ledger.told, self.now, certain=True)
+        return tuple(heard.values())
+
 
 def mail_of(sending: Sending) -> mail.Mail:
     """The context of the mail. ``ValueError`` when something is missing that its kind needs."""

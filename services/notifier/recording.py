@@ -3,7 +3,7 @@
 One transaction, which also plans the patient again: a mail that went out changes caps, asks and what is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,24 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import Keyring
 from schemas.outcomes import DeliveryState
-from services.notifier.domain import SAFETY, Delivery, Ledger, Truth
+from services.notifier.domain import SAFETY, Delivery, Told
 from services.notifier.replan import Planner
 from services.notifier.smtp import Receipt, Verdict
 from services.notifier.store.changes import Written
-from services.notifier.store.claims import Claim, postpone
+from services.notifier.store.claims import Claim, postpone, put_off_repeat
 from services.notifier.store.ledger import (
+    ClaimedRow,
     add_history,
     change_deliveries,
     get_sending,
-    load_ledgers,
+    get_told,
     next_outcome_versions,
     record_told,
 )
-from services.notifier.store.mails import record_receipt, suppress
+from services.notifier.store.mails import get_handed_over, record_receipt, suppress
 from services.notifier.store.patients import lock_patients
-from services.notifier.store.subjects import load_truths
-from services.notifier.store.worklist import Entry, open_entries
-from services.notifier.told import told_after_mail
+from services.notifier.store.worklist import PHONE, Entry, close_entries, open_entries
+from services.notifier.told import told_by
 
 S = DeliveryState
 STATE = {
@@ -55,75 +55,84 @@ class Recorder:
     master: Keyring
 
     async def record(self, connection: AsyncConnection, claim: Claim, receipt: Receipt, jitter: float = 1.0) -> None:
-        """Of deliveries in ``sending`` under the claim's token. ``jitter`` multiplies the back-off."""
+        """Of deliveries in ``sending`` under the claim's token. ``jitter`` multiplies the back-off.
+
+        A yes that comes after the lease still counts: what was called uncertain since was sent.
+        """
         now = self.planner.clock.now()
         locked = (await lock_patients(connection, [claim.key], self.master))[claim.key]
-        rows = await get_sending(connection, claim)
+        rows = await get_sending(connection, claim, late=receipt.verdict is Verdict.ACCEPTED)
         if not rows:
             return
-        truth = (await load_truths(connection, [locked]))[claim.key]
-        ledger = (await load_ledgers(connection, [claim.key]))[claim.key]
-        written = await self._states(connection, [row.delivery for row in rows], receipt, now)
-        if receipt.verdict in (Verdict.RETRY, Verdict.UNSENT):
-            wait = back_off(receipt, max(row.attempts for row in rows)) * jitter
-            await postpone(connection, [row.delivery.delivery_id for row in rows], wait)
-        await record_receipt(connection, rows[0].delivery.mail_id or "", receipt, now)
-        await self._told(connection, claim, truth, ledger, [row.delivery for row in rows], receipt, now)
-        if receipt.suppress and locked.email_hash:
-            await suppress(connection, locked.tenant, locked.email_hash, receipt, rows[0].delivery.delivery_id, now)
-        await self._worklist(connection, claim, [row.delivery for row in rows], receipt, now)
+        known, mine, mail_id = _known(claim, receipt), [row.delivery for row in rows], rows[0].delivery.mail_id or ""
+        written = await self._states(connection, rows, known, now)
+        await record_receipt(connection, mail_id, known, now)
+        address_hash, tells = await get_handed_over(connection, mail_id)
+        await self._told(connection, claim, tells, known, now)
+        if receipt.suppress:
+            await suppress(connection, locked.tenant, address_hash, receipt, mine[0].delivery_id, now)
+        await self._worklist(connection, claim, mine, receipt, now)
         await self.planner.replan(connection, [locked], release_held=False, already={claim.key: written})
+        if receipt.verdict in (Verdict.RETRY, Verdict.UNSENT):  # after the plan, which may give it another time
+            wait = back_off(receipt, max(row.attempts for row in rows)) * jitter
+            ids = [each.delivery_id for each in mine]
+            await (put_off_repeat(connection, mail_id, wait) if claim.again else postpone(connection, ids, wait))
 
     async def _states(
-        self, connection: AsyncConnection, before: Sequence[Delivery], receipt: Receipt, now: datetime
+        self, connection: AsyncConnection, rows: Sequence[ClaimedRow], receipt: Receipt, now: datetime
     ) -> Written:
         written, state, changed = Written(), STATE[receipt.verdict], []
-        versions = await next_outcome_versions(connection, [each.delivery_id for each in before])
+        versions = await next_outcome_versions(connection, [row.delivery.delivery_id for row in rows])
         over = state is not S.PLANNED
-        for old in before:
+        for row in rows:
+            old = row.delivery
             new = replace(old, state=state, reason=None, ended_at=now if over else None)
             version = versions[old.delivery_id] if over else versions[old.delivery_id] - 1
             changed.append({
                 "delivery_id": old.delivery_id, "state": state, "reason": None, "ended_at": new.ended_at,
                 "outcome_version": version, "entered_sending": over,
+                "attempts": row.attempts - (receipt.verdict is Verdict.UNSENT),
             })  # fmt: skip
             written.all.append(new)
             if over:
                 written.ended.append((new, version))
         await change_deliveries(connection, changed)
-        await add_history(connection, [(d.delivery_id, S.SENDING, state, None) for d in before], now, "sender")
+        history = [(row.delivery.delivery_id, row.delivery.state, state, None) for row in rows]
+        await add_history(connection, history, now, "sender")
         return written
 
     async def _told(
-        self,
-        connection: AsyncConnection,
-        claim: Claim,
-        truth: Truth,
-        ledger: Ledger,
-        deliveries: Sequence[Delivery],
-        receipt: Receipt,
-        now: datetime,
+        self, connection: AsyncConnection, claim: Claim, tells: Sequence[Told], receipt: Receipt, now: datetime
     ) -> None:
-        """A mail that arrived, or may have, is what the patient knows of the visit now."""
+        """A mail that arrived, or may have, is what the patient knows: what it said, whatever has changed since."""
         if receipt.verdict in (Verdict.ACCEPTED, Verdict.UNCERTAIN):
-            certain = receipt.verdict is Verdict.ACCEPTED
-            heard = told_after_mail(deliveries, truth, ledger.told, now, certain=certain)
-            await record_told(connection, [(claim.key, each) for each in heard.values()])
+            before = (await get_told(connection, [claim.key])).get(claim.key, {})
+            heard = told_by(tells, before, now, certain=receipt.verdict is Verdict.ACCEPTED)
+            await record_told(connection, [(claim.key, each) for each in heard])
 
     async def _worklist(
         self, connection: AsyncConnection, claim: Claim, ended: Sequence[Delivery], receipt: Receipt, now: datetime
     ) -> None:
-        """A refused mail, and a safety notice that may not have arrived, leave the phone."""
-        tenant, patient_id = claim.key
-        entries = []
-        for each in ended:
-            phone = receipt.verdict is Verdict.REFUSED or (receipt.verdict is Verdict.UNCERTAIN and each.kind in SAFETY)
-            if phone:
-                code = "address_refused" if receipt.suppress else "call_patient"
-                key = f"phone/{patient_id}" if receipt.suppress else f"phone/{each.delivery_id}"
-                entries.append(Entry(
-                    tenant, patient_id, key, code, each.program, each.appointment_id, each.paperwork_id,
-                    each.delivery_id,
-                ))  # fmt: skip
-        items = await open_entries(connection, entries, now)
+        """A refused mail, and a safety notice that may not have arrived, leave the phone, until one arrives."""
+        items = await open_entries(connection, _phone(claim, ended, receipt), now)
+        for notice in (each for each in ended if each.kind in SAFETY and receipt.verdict is Verdict.ACCEPTED):
+            items += await close_entries(connection, f"{PHONE}{notice.delivery_id}", [claim.key], [], now)
         await self.planner.tell_staff(connection, items, now)
+
+
+def _known(claim: Claim, receipt: Receipt) -> Receipt:
+    """Of a repeat that didn't go out, the first mail's fate is all that is known: it stays uncertain."""
+    if claim.again and receipt.verdict is not Verdict.ACCEPTED:
+        return replace(receipt, verdict=Verdict.UNCERTAIN)
+    return receipt
+
+
+def _phone(claim: Claim, ended: Sequence[Delivery], receipt: Receipt) -> Iterable[Entry]:
+    tenant, patient_id = claim.key
+    for each in ended:
+        if receipt.verdict is Verdict.REFUSED or (receipt.verdict is Verdict.UNCERTAIN and each.kind in SAFETY):
+            code = "address_refused" if receipt.suppress else "call_patient"
+            key = f"{PHONE}{patient_id if receipt.suppress else each.delivery_id}"
+            yield Entry(
+                tenant, patient_id, key, code, each.program, each.appointment_id, each.paperwork_id, each.delivery_id
+            )

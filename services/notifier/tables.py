@@ -122,6 +122,7 @@ deliveries = Table(
     UniqueConstraint("tenant", "patient_id", "dedup_key", name="deliveries_dedup"),
     _partial("deliveries_due", "priority", "due_at", where="state = 'planned'"),
     _partial("deliveries_leased", "lease_until", where="state in ('claimed', 'sending')"),
+    _partial("deliveries_uncertain", "lease_until", where="state = 'uncertain'"),
     _partial("deliveries_useful_until", "useful_until", where="state in ('planned', 'held')"),
     Index("deliveries_patient", "tenant", "patient_id"),
     Index("deliveries_mail", "mail_id"),
@@ -160,6 +161,7 @@ mails = Table(
     Column("program_version", String(64), nullable=False),
     Column("template_version", String(64), nullable=False),
     Column("looked_at", String, nullable=False),
+    Column("tells", Text, nullable=False, server_default=text("'[]'")),
     Column("sending_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("verdict", String(16)),
@@ -170,8 +172,12 @@ mails = Table(
     Column("resends", Integer, nullable=False, server_default=text("0")),
     Index("mails_address", "tenant", "address_hash", "sending_at"),
     Index("mails_patient", "tenant", "patient_id", "sending_at"),
+    Index("mails_program", "program", "sending_at"),
 )
-"""One row per attempt at a message: what was looked at, what the server said. ``content`` only for safety notices."""
+"""One row per attempt at a message: what was looked at, what it tells, what the server said.
+
+``tells`` is what its reader will know of visits, as JSON. ``content`` only for safety notices.
+"""
 
 suppressions = Table(
     "suppressions",

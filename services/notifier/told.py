@@ -1,6 +1,7 @@
 """What a patient was last told of a visit, after an appointment event or a mail. Pure; the highest sequence wins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from schemas.appointment import AppointmentStatus, Modality
@@ -34,6 +35,12 @@ def told_after_mail(
                 if heard is not known:
                     changed[appointment_id] = heard
     return changed
+
+
+def told_by(tells: Iterable[Told], told: Mapping[str, Told], at: datetime, *, certain: bool) -> list[Told]:
+    """What a mail that ``tells`` so changes, sent or uncertain at civil time ``at``: the truth may have moved on."""
+    heard = [replace(each, at=at, certain=certain) for each in tells]
+    return [each for each in heard if _newer(told.get(each.appointment_id), each) is each]
 
 
 def _named(delivery: Delivery) -> list[str]:

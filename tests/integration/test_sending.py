@@ -3,8 +3,6 @@
 import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,64 +16,15 @@ from chassis.store import database_now
 from chassis.tracing import span
 from schemas.appointment import AppointmentStatus, ItemStatus
 from schemas.patient import PatientStatus
-from services.notifier.sender import Hook, make, nothing
+from services.notifier.sender import make
 from services.notifier.store.claims import Claim, LostClaimError, claim_due
 from services.notifier.tables import deliveries, mails, outbox, suppressions, told, worklist
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.eventually import eventually
+from tests.support.sending import FIRST, VISIT, booked, claim, force, hand_over, in_state, one, open_clinic, read
 from tests.support.smtp_server import Deed, SmtpServer
 
 pytest_plugins = ["tests.support.stores"]
-
-VISIT = datetime(2027, 3, 16, 16, 30, tzinfo=UTC)
-FIRST = datetime(2027, 3, 2, 18, 0, tzinfo=UTC)
-"""P14D: Tuesday 2 March, 10:00 in Los Angeles."""
-
-
-@asynccontextmanager
-async def open_clinic(
-    store: StoreSettings, *, before_guard: Hook = nothing
-) -> AsyncIterator[tuple[Clinic, SmtpServer]]:
-    """Sender and replanner at work on a real SMTP server, without a broker."""
-    async with SmtpServer() as smtp, clinic(store, smtp.port, before_guard=before_guard) as desk:
-        stopping = asyncio.Event()
-        parts = (desk.notifier.sender, desk.notifier.replanner)
-        tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
-        try:
-            yield desk, smtp
-        finally:
-            stopping.set()
-            await asyncio.gather(*tasks)
-
-
-async def booked(desk: Clinic, *, told: bool = True, start: datetime = VISIT, **patient: Any) -> tuple[str, str]:
-    """A registered, enrolled patient with a consultation on 16 March."""
-    patient_id, appointment_id = new_id(), new_id()
-    visit = desk.visit(patient_id, appointment_id, start, told=told)
-    await desk.hear(desk.patient(patient_id, **patient), desk.enrolment(patient_id), visit)
-    return patient_id, appointment_id
-
-
-async def one(desk: Clinic, step: str) -> Any:
-    return next(row for row in await desk.rows() if row.step == step)
-
-
-async def in_state(desk: Clinic, step: str, state: str) -> Any:
-    async def there() -> Any:
-        row = await one(desk, step)
-        return row if row.state == state else None
-
-    return await eventually(there, within=15)
-
-
-async def read(desk: Clinic, query: Any) -> list[Any]:
-    async with desk.notifier.store.read() as connection:
-        return list(await connection.execute(query))
-
-
-async def force(desk: Clinic, statement: Any) -> None:
-    async with desk.notifier.store.write() as connection:
-        await connection.execute(statement)
 
 
 async def test_a_booked_visit_becomes_its_reminders_and_the_due_one_is_sent(store_settings: StoreSettings) -> None:
@@ -248,15 +197,14 @@ async def test_a_change_after_the_guard_has_looked_takes_the_mail_back(store_set
 async def test_what_a_dead_process_had_claimed_or_handed_over_is_found_again(store_settings: StoreSettings) -> None:
     async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
         await booked(desk)
-        async with desk.notifier.store.write() as connection:
-            assert await claim_due(connection, FIRST, new_id(), 1)
-        dead = update(deliveries).where(deliveries.c.step == "P14D")
-        await force(desk, dead.values(lease_until=database_now(-1)))
+        desk.clock.advance_to(FIRST)
+        await claim(desk)
+        dead = update(deliveries).where(deliveries.c.step == "P14D").values(lease_until=database_now(-1))
+        await force(desk, dead)
         await desk.notifier.sender.sweep()
         assert (await one(desk, "P14D")).state == "planned"
-        async with desk.notifier.store.write() as connection:
-            assert await claim_due(connection, FIRST, new_id(), 1)
-        await force(desk, dead.values(state="sending", lease_until=database_now(-1), mail_id=new_id()))
+        await hand_over(desk, await claim(desk))
+        await force(desk, dead)
         await desk.notifier.sender.sweep()
         assert (await one(desk, "P14D")).state == "uncertain"
 

@@ -4,6 +4,7 @@ Correct without row locks; ``SKIP LOCKED`` is a speed-up where there is one. A c
 longer so (another token, another revision, a cancel request) changes no row.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -112,6 +113,13 @@ async def postpone(connection: AsyncConnection, ids: Sequence[str], seconds: flo
         await connection.execute(update(deliveries).where(which).values(not_before=database_now(seconds)))
 
 
+async def put_off_repeat(connection: AsyncConnection, mail_id: str, seconds: float) -> None:
+    """The repeat didn't go out: it is due again after so many seconds of the database's clock."""
+    again = update(deliveries).where(deliveries.c.mail_id == mail_id).values(lease_until=database_now(seconds))
+    await connection.execute(again)
+    await connection.execute(update(mails).where(mails.c.mail_id == mail_id).values(resends=mails.c.resends - 1))
+
+
 async def release_expired(connection: AsyncConnection) -> None:
     """Give back what a process claimed that is no longer there."""
     await _give_back(
@@ -180,7 +188,10 @@ async def expired_sending(connection: AsyncConnection, limit: int = 100) -> list
         .where(deliveries.c.state == S.SENDING, deliveries.c.lease_until <= database_now())
         .limit(limit)
     )
-    return [Claim((r.tenant, r.patient_id), r.lease_token, (r.delivery_id,)) for r in rows]
+    found: defaultdict[tuple[PatientKey, str], list[str]] = defaultdict(list)
+    for row in rows:
+        found[(row.tenant, row.patient_id), row.lease_token].append(row.delivery_id)
+    return [Claim(key, token, tuple(ids)) for (key, token), ids in found.items()]
 
 
 async def count_due(connection: AsyncConnection, civil: datetime) -> tuple[int, timedelta]:

@@ -78,18 +78,19 @@ async def get_claimed(connection: AsyncConnection, claim: Claim) -> list[Claimed
     return await _under(connection, claim, DeliveryState.UNCERTAIN if claim.again else DeliveryState.CLAIMED)
 
 
-async def get_sending(connection: AsyncConnection, claim: Claim) -> list[ClaimedRow]:
-    """The claim's deliveries that are on their way."""
-    return await _under(connection, claim, DeliveryState.SENDING)
+async def get_sending(connection: AsyncConnection, claim: Claim, *, late: bool = False) -> list[ClaimedRow]:
+    """The claim's deliveries that are on their way; ``late``: also those called uncertain since."""
+    called = [DeliveryState.UNCERTAIN] if late else []
+    return await _under(connection, claim, DeliveryState.SENDING, *called)
 
 
-async def _under(connection: AsyncConnection, claim: Claim, state: DeliveryState) -> list[ClaimedRow]:
+async def _under(connection: AsyncConnection, claim: Claim, *states: DeliveryState) -> list[ClaimedRow]:
     rows = await connection.execute(
         select(*_VIEW, deliveries.c.zone, deliveries.c.asks_left, deliveries.c.attempts, deliveries.c.trace)
         .where(
             deliveries.c.delivery_id.in_(claim.delivery_ids),
             deliveries.c.lease_token == claim.token,
-            deliveries.c.state == state,
+            deliveries.c.state.in_(states),
         )
         .order_by(deliveries.c.priority, deliveries.c.due_at)
     )

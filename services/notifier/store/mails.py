@@ -2,16 +2,19 @@
 
 from datetime import datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import insert
 from services.notifier.context import Sending
-from services.notifier.domain import SAFETY
+from services.notifier.domain import SAFETY, Told
 from services.notifier.smtp import Receipt
 from services.notifier.store.patients import Locked
-from services.notifier.tables import mails, patients, suppressions
+from services.notifier.tables import mails, suppressions
+
+TELLS = TypeAdapter(tuple[Told, ...])
 
 
 async def add_mail(
@@ -22,14 +25,14 @@ async def add_mail(
     template_version: str,
     looked_at: str,
 ) -> None:
-    """The attempt, before its first byte. A safety notice's bytes are kept, sealed, for the one repeat."""
+    """The attempt, before its first byte. A safety notice's bytes are kept, sealed, for its repeat."""
     kept = sending.bundle.kind in SAFETY
     row = {
         "mail_id": sending.mail_id, "tenant": patient.tenant, "patient_id": patient.patient_id,
         "program": sending.program.public_code, "kind": sending.bundle.kind, "tier": sending.tier,
         "message_id": sending.message_id, "address_hash": patient.email_hash,
         "program_version": sending.program.version, "template_version": template_version, "looked_at": looked_at,
-        "sending_at": sending.now,
+        "tells": TELLS.dump_json(sending.tells).decode(), "sending_at": sending.now,
         "content": patient.data_key.seal_bytes(content, sending.mail_id.encode()) if kept else None,
     }  # fmt: skip
     await connection.execute(plain_insert(mails), row)
@@ -49,14 +52,19 @@ async def record_receipt(connection: AsyncConnection, mail_id: str, receipt: Rec
     await connection.execute(update(mails).where(mails.c.mail_id == mail_id).values(**said, ended_at=now))
 
 
+async def get_handed_over(connection: AsyncConnection, mail_id: str) -> tuple[str, tuple[Told, ...]]:
+    """The keyed hash of the address the mail went to, and what it tells of visits."""
+    query = select(mails.c.address_hash, mails.c.tells).where(mails.c.mail_id == mail_id)
+    row = (await connection.execute(query)).one()
+    return row.address_hash, TELLS.validate_json(row.tells)
+
+
 async def suppress(
     connection: AsyncConnection, tenant: str, address_hash: str, receipt: Receipt, delivery_id: str, now: datetime
 ) -> None:
-    """No more mail to this address; everybody who has it is re-planned."""
+    """No more mail to this address: every guard looks here."""
     row = {
         "tenant": tenant, "address_hash": address_hash, "code": receipt.enhanced or str(receipt.code), "since": now,
         "delivery_id": delivery_id,
     }  # fmt: skip
     await connection.execute(insert(connection, suppressions).on_conflict_do_nothing(), row)
-    has_it = (patients.c.tenant == tenant) & (patients.c.email_hash == address_hash)
-    await connection.execute(update(patients).where(has_it).values(stale=True))

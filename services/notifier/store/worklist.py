@@ -13,6 +13,9 @@ from schemas.outcomes import WorklistItem
 from services.notifier.store.patients import PatientKey
 from services.notifier.tables import worklist
 
+HELD, PHONE = "held/", "phone/"
+"""Owners of what the guard holds (``held/<patient>/<reason>``) and of what only a call can mend."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

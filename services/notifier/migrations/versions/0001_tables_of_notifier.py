@@ -100,6 +100,14 @@ def upgrade() -> None:
     op.create_index("deliveries_mail", "deliveries", ["mail_id"], unique=False)
     op.create_index("deliveries_patient", "deliveries", ["tenant", "patient_id"], unique=False)
     op.create_index(
+        "deliveries_uncertain",
+        "deliveries",
+        ["lease_until"],
+        unique=False,
+        postgresql_where=sa.text("state = 'uncertain'"),
+        sqlite_where=sa.text("state = 'uncertain'"),
+    )
+    op.create_index(
         "deliveries_useful_until",
         "deliveries",
         ["useful_until"],
@@ -140,6 +148,7 @@ def upgrade() -> None:
         sa.Column("program_version", sa.String(length=64), nullable=False),
         sa.Column("template_version", sa.String(length=64), nullable=False),
         sa.Column("looked_at", sa.String(), nullable=False),
+        sa.Column("tells", sa.Text(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("sending_at", UtcDateTime(), nullable=False),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("verdict", sa.String(length=16), nullable=True),
@@ -151,6 +160,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("mail_id"),
     )
     op.create_index("mails_address", "mails", ["tenant", "address_hash", "sending_at"], unique=False)
+    op.create_index("mails_program", "mails", ["program", "sending_at"], unique=False)
     op.create_index("mails_patient", "mails", ["tenant", "patient_id", "sending_at"], unique=False)
     op.create_table(
         "outbox",
