@@ -14,6 +14,11 @@ from rich.text import Text
 
 UNSAFE = "\N{REPLACEMENT CHARACTER}"
 
+SENTENCE = 40
+"""Characters: a longer text may be wrapped; ids and times stay in one piece, so that they can be copied."""
+
+GAP = 3
+
 
 def out() -> Console:
     """Standard output as it is now; tests and pipes exchange it."""
@@ -52,12 +57,14 @@ def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         for row in texts:
             typer.echo("\t".join(row))
         return
-    shown = Table(*names, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for row in texts:
-        shown.add_row(*(Text(each) for each in row))
-    whole = console.options.update_width(10_000)  # measured without it, no table is wider than the screen
-    if console.measure(shown, options=whole).maximum <= console.width:
-        console.print(shown)
+    longest = [max(map(len, column)) for column in zip(names, *texts, strict=True)]
+    if sum(min(each, SENTENCE) + GAP for each in longest) <= console.width:
+        shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for name, width in zip(names, longest, strict=True):
+            shown.add_column(name, no_wrap=width <= SENTENCE)
+        for row in texts:
+            shown.add_row(*(Text(each) for each in row))
+        console.print(shown, soft_wrap=False)
         return
     for row in texts:
         _print_below_each_other(console, names, row)

@@ -77,6 +77,13 @@ async def test_from_a_file_of_events_to_the_plan_its_reasons_and_what_other_prog
 
 
 async def test_another_tenants_staff_see_nothing_of_a_patient(folder: Path, terminal: Terminal) -> None:
+    typed = "\n".join(map(json.dumps, BATCH))
+    assert (await terminal.beside("--data", str(folder), "publish", "-", typed=typed)).status == 0
+
+    async def planned() -> bool:
+        return (await terminal.beside("--data", str(folder), "plan", "--patient", "ana")).status == 0
+
+    await eventually(planned, within=30)
     said = await terminal.beside("--data", str(folder), "--tenant", "kaiser", "plan", "--patient", "ana")
     assert (said.status, said.out) == (1, "")
     said = await terminal.beside("--data", str(folder), "--tenant", "nowhere", "plan", "--patient", "ana")

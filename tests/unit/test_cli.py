@@ -1,11 +1,13 @@
 """``upright`` at the terminal: quick help, one line and an exit status for what goes wrong, no secrets, no escapes."""
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from schemas.topics import TOPICS
 from standalone.commands import screen
@@ -114,6 +116,17 @@ def test_what_isnt_an_event_of_ours_is_counted_and_not_shown() -> None:
     poison = describe(raw(record, value=b'{"name": "Ana"}', headers=[*record.headers, ("x", b"\x1b[2J")]))
     assert (poison.what, poison.data) == ("unreadable (bad_payload), <15 bytes>", None)
     assert ("x", "<4 bytes>") in poison.headers
+
+
+@pytest.mark.parametrize("columns", [40, 100, 200])
+def test_a_table_keeps_ids_whole_on_any_screen(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = "b0b92d1d-a25e-4a45-8597-b3865d53c23b"
+    words = "Not sent. The visit was cancelled at 10:00:00, before sending."
+    said = io.StringIO()
+    monkeypatch.setattr(screen, "out", lambda: Console(file=said, force_terminal=True, width=columns, highlight=False))
+    screen.table(("in words", "delivery"), [(words, delivery)])
+    assert delivery in said.getvalue()
+    assert words.split()[-1] in said.getvalue()
 
 
 def test_nothing_that_is_printed_can_steer_a_terminal() -> None:

@@ -114,6 +114,11 @@ def test_an_absence_of_intake_is_sat_out_with_the_same_request() -> None:
     intake, asked = answering(httpx2.ConnectError("away"), httpx2.Response(503), httpx2.Response(202))
     assert intake.post([line(1)]) == []
     assert len({(each.content, each.headers["idempotency-key"]) for each in asked}) == 1
+    again, later = answering(httpx2.Response(202), httpx2.Response(202))
+    assert again.post([line(1)]) == again.post([line(2, size=3)]) == []
+    keys = [each.headers["idempotency-key"] for each in later]
+    assert keys[0] == asked[0].headers["idempotency-key"]  # in another run, too
+    assert keys[1] != keys[0]
     intake, _ = answering(*[httpx2.ConnectError("away")] * 3)
     with pytest.raises(httpx2.ConnectError):
         intake.post([line(1)])
