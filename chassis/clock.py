@@ -13,10 +13,11 @@ class CivilClock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock, in milliseconds, as stores keep them: a time read back equals the one that was written."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class SimulatedClock:

@@ -72,11 +72,14 @@ class _Sendable:
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    return value.astimezone(UTC).replace(microsecond=value.microsecond // 1000 * 1000)
 
 
 Open = Annotated[E, WrapValidator(_or_unknown), _Sendable]
 """An enum that may grow: ``Open[Status]``. The enum must have a member ``unknown``."""
 
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
-"""A moment; needs an offset, is normalised to UTC."""
+"""A moment; needs an offset, is normalised to UTC and to milliseconds, which is what stores keep.
+
+With more it would never equal what was stored of it: a visit whose patient was told would differ from what they heard.
+"""
