@@ -28,6 +28,7 @@ from services.notifier.routes import deliveries, operations, preview
 from services.notifier.sender import Hook, Sender, nothing
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.moments import GROUP
+from services.notifier.sweeper import Sweeper
 from services.notifier.tables import consumer as consumer_tables
 from services.notifier.tables import leases, outbox
 from services.notifier.timers import Reconciler, Replanner
@@ -45,6 +46,7 @@ class Notifier:
     handlers: IntakeHandlers
     replanner: Replanner
     sender: Sender
+    sweeper: Sweeper
     relay: Relay
     traces: TracerProvider
 
@@ -94,8 +96,8 @@ def build(
         tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried,
         metrics=metrics, tracer=traces, on_new_broker=relay.republish, on_applied=wake,
     )  # fmt: skip
-    replanner = Replanner(store, planner, master)
-    parts: tuple[Part, ...] = (relay, sender, replanner, consumer, Reconciler(store, clock, metrics))
+    replanner, sweeper = Replanner(store, planner, master), Sweeper(store, recorder, metrics)
+    parts: tuple[Part, ...] = (relay, sender, sweeper, replanner, consumer, Reconciler(store, clock, metrics))
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
         title="Upright notifier", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
@@ -104,4 +106,4 @@ def build(
     resources = Resources(store, applied, clock, master, handlers.address_key)
     for each in (deliveries, preview, operations):
         app.include_router(each.router(resources))
-    return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, relay, traces)
+    return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, sweeper, relay, traces)

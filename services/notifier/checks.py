@@ -19,9 +19,9 @@ from services.notifier.context import Sending
 from services.notifier.domain import ON_EVENT, OPEN_STATES, SAFETY, Delivery, Reason
 from services.notifier.grouping import group
 from services.notifier.guard import Go, No, guard
-from services.notifier.replan import Planner
+from services.notifier.replan import Planner, after, waits
 from services.notifier.store.changes import Written
-from services.notifier.store.claims import Claim, postpone, release
+from services.notifier.store.claims import Claim
 from services.notifier.store.ledger import (
     ClaimedRow,
     add_history,
@@ -32,6 +32,7 @@ from services.notifier.store.ledger import (
 )
 from services.notifier.store.moments import Look, look
 from services.notifier.store.patients import Locked, lock_patients
+from services.notifier.store.releases import postpone, release
 from services.notifier.store.subjects import load_truths
 from services.notifier.store.worklist import HELD, PHONE, Entry, close_entries, open_entries
 
@@ -69,7 +70,10 @@ class Checker:
     simulated: bool = False
 
     async def check(self, connection: AsyncConnection, claim: Claim) -> Ready | None:
-        """The claim's first mail that may go out now; None when there is none. What isn't in it is given back."""
+        """The claim's first mail that may go out now; None when there is none. What isn't in it is given back.
+
+        So is what the plan has called off meanwhile, for the plan to end, unless the guard ends it here.
+        """
         now, at = self.planner.clock.now(), time.monotonic()
         locked = (await lock_patients(connection, [claim.key], self.master))[claim.key]
         truth = (await load_truths(connection, [locked]))[claim.key]
@@ -77,23 +81,28 @@ class Checker:
         rows = await get_claimed(connection, claim)
         if not rows:
             return None
-        first = rows[0].delivery
         programs = await self.planner.programs.current(connection)
-        program = programs.get(first.program)
-        seen = await look(connection, truth, program, now)
-        verdicts = [(r, guard(r.delivery, truth, programs.get(r.delivery.program), ledger, seen.moment)) for r in rows]
-        refused = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, No)]
-        going = {row.delivery.delivery_id: (row, verdict) for row, verdict in verdicts if isinstance(verdict, Go)}
+        codes = {row.delivery.program for row in rows}
+        seen = await look(connection, truth, [programs[code] for code in codes & programs.keys()], now)
+        refused, going = [], {}
+        for row in rows:
+            code = row.delivery.program
+            verdict = guard(row.delivery, truth, programs.get(code), ledger, seen.of(code))
+            if isinstance(verdict, No) and (not row.called_off or verdict.state not in OPEN_STATES):
+                refused.append((row, verdict))
+            elif isinstance(verdict, Go) and not row.called_off:
+                going[row.delivery.delivery_id] = (row, verdict)
         written = await self._write(connection, claim, refused, now)
         bundles = group([row.delivery for row, _ in going.values()], truth)
         revision = await self.planner.publish(connection, locked, ledger, written, now)
-        await self._worklist(connection, claim, refused, bool(bundles), now)
-        if not bundles or program is None:
+        await self._worklist(connection, claim, refused, after(ledger, written), bool(bundles), now)
+        chosen = {each.delivery_id for bundle in bundles[:1] for each in bundle.deliveries}
+        done = {row.delivery.delivery_id for row, _ in refused} | chosen
+        await release(connection, claim, [each for each in claim.delivery_ids if each not in done])
+        if not bundles:
             return None
         bundle = bundles[0]
-        chosen = {each.delivery_id for each in bundle.deliveries}
         mine = [going[each.delivery_id] for each in bundle.deliveries]
-        await release(connection, claim.token, [each for each in going if each not in chosen])
         earlier = bundle.deliveries[0].mail_id if claim.again else None
         sending = Sending(
             bundle=bundle,
@@ -117,7 +126,7 @@ class Checker:
         refused = [(row, no) for row in await get_claimed(connection, claim)]
         written = await self._write(connection, claim, refused, now)
         await self.planner.publish(connection, locked, ledger, written, now)
-        await self._worklist(connection, claim, refused, False, now)
+        await self._worklist(connection, claim, refused, after(ledger, written), False, now)
 
     async def _write(
         self, connection: AsyncConnection, claim: Claim, refused: Sequence[tuple[ClaimedRow, No]], now: datetime
@@ -153,6 +162,7 @@ class Checker:
         connection: AsyncConnection,
         claim: Claim,
         refused: Sequence[tuple[ClaimedRow, No]],
+        deliveries: Sequence[Delivery],
         sends: bool,
         now: datetime,
     ) -> None:
@@ -160,8 +170,10 @@ class Checker:
         tenant, patient_id = claim.key
         entries = [entry for row, no in refused for entry in _entries(tenant, patient_id, row.delivery, no)]
         items = await open_entries(connection, entries, now)
-        if sends:
-            items += await close_entries(connection, f"{HELD}{patient_id}", [claim.key], [], now)
+        if sends or not waits(deliveries, now):
+            held = {each.reason for each in deliveries if each.state is S.HELD}
+            keep = [(tenant, f"{HELD}{patient_id}/{reason}") for reason in held]
+            items += await close_entries(connection, HELD, [claim.key], keep, now)
         await self.planner.tell_staff(connection, items, now)
 
 

@@ -16,6 +16,7 @@ from services.notifier.store.ledger import get_told, record_told
 from services.notifier.store.patients import (
     Locked,
     PatientKey,
+    find_sharing,
     get_known,
     lock_or_add_patients,
     mark_incomplete,
@@ -52,7 +53,7 @@ class IntakeHandlers:
         """Keep the newest state of each subject, note what patients were told, and re-plan whoever changed."""
         now = self.planner.clock.now()
         states = [project(event, self.ring) for event in events]
-        locked = await lock_or_add_patients(connection, [(s.tenant, s.patient_id) for s in states], self.master, now)
+        locked = await lock_or_add_patients(connection, await self._concerned(connection, states), self.master, now)
         fresh = await newer(connection, states)
         await record_subjects(connection, fresh, locked)
         await set_addresses(connection, self._addresses(fresh, locked))
@@ -61,6 +62,16 @@ class IntakeHandlers:
         again = await lock_or_add_patients(connection, changed, self.master, now)
         await self.planner.replan(connection, list(again.values()), release_held=True)
         return len(states) - len(fresh)
+
+    async def _concerned(self, connection: AsyncConnection, states: Sequence[Projected]) -> set[PatientKey]:
+        """The patients of these states, and whoever shares an address with one that may be about to change."""
+        keys = {(each.tenant, each.patient_id) for each in states}
+        contacts = [(each, each.state) for each in states if isinstance(each.state, Patient)]
+        if not contacts:
+            return keys
+        hashes = [(each.tenant, address_hash(self.address_key, patient) or "") for each, patient in contacts]
+        moving = [(each.tenant, each.patient_id) for each, _ in contacts]
+        return keys | await find_sharing(connection, moving, hashes)
 
     def _addresses(
         self, fresh: Sequence[Projected], locked: Mapping[PatientKey, Locked]

@@ -15,7 +15,7 @@ from services.notifier.domain import SAFETY, Delivery, Told
 from services.notifier.replan import Planner
 from services.notifier.smtp import Receipt, Verdict
 from services.notifier.store.changes import Written
-from services.notifier.store.claims import Claim, postpone, put_off_repeat
+from services.notifier.store.claims import Claim
 from services.notifier.store.ledger import (
     ClaimedRow,
     add_history,
@@ -27,6 +27,7 @@ from services.notifier.store.ledger import (
 )
 from services.notifier.store.mails import get_handed_over, record_receipt, suppress
 from services.notifier.store.patients import lock_patients
+from services.notifier.store.releases import postpone, put_off_repeat
 from services.notifier.store.worklist import PHONE, Entry, close_entries, open_entries
 from services.notifier.told import told_by
 

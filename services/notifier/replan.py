@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.clock import CivilClock
 from chassis.metrics import Metrics
 from chassis.outbox import Message, put
-from schemas.outcomes import WorklistItem
+from schemas.outcomes import DeliveryState, WorklistItem
 from services.notifier.difference import difference
-from services.notifier.domain import OPEN_STATES, Ledger, Plan, Truth
+from services.notifier.domain import OPEN_STATES, Delivery, Ledger, Plan, Truth
 from services.notifier.outcomes import Publisher
 from services.notifier.plan import plan
 from services.notifier.programs import AppliedPrograms
@@ -22,7 +22,7 @@ from services.notifier.store.changes import Written, write_changes
 from services.notifier.store.ledger import load_ledgers
 from services.notifier.store.patients import Locked, PatientKey, bump_revision, record_plans
 from services.notifier.store.subjects import load_truths
-from services.notifier.store.worklist import Entry, close_entries, open_entries
+from services.notifier.store.worklist import HELD, Entry, close_entries, open_entries
 from services.notifier.tables import outbox
 
 STUB_AFTER = timedelta(hours=1)
@@ -66,6 +66,8 @@ class Planner:
             written[key].all = before.all + written[key].all
             written[key].ended = before.ended + written[key].ended
         await self._worklist(connection, patients, truths, plans, now)
+        done = [key for key in keys if not waits(after(ledgers[key], written[key]), now)]
+        await self.tell_staff(connection, await close_entries(connection, HELD, done, [], now), now)
         messages: list[Message] = []
         for patient in patients:
             messages += self._outcomes(patient, written[patient.key], ledgers[patient.key], now)
@@ -88,10 +90,7 @@ class Planner:
         ended = [self.publisher.outcome(tenant, patient_id, d, version, now) for d, version in written.ended]
         for each, _ in written.ended:
             self.metrics.count("deliveries_total", kind=each.kind, state=each.state, reason=each.reason or "")
-        after = {each.delivery_id: each for each in ledger.deliveries} | {
-            each.delivery_id: each for each in written.all
-        }
-        still_open = [each for each in after.values() if each.state in OPEN_STATES]
+        still_open = [each for each in after(ledger, written) if each.state in OPEN_STATES]
         return [*ended, self.publisher.plan_changed(tenant, patient_id, patient.plan_version + 1, still_open, now)]
 
     async def _worklist(
@@ -116,6 +115,18 @@ class Planner:
         for _, item in items:
             if item.closed_at is None:
                 self.metrics.count("worklist_opened_total", reason=item.code)
+
+
+def after(ledger: Ledger, written: Written) -> list[Delivery]:
+    """The patient's deliveries once ``written`` is."""
+    changed = {each.delivery_id: each for each in written.all}
+    return [*({each.delivery_id: each for each in ledger.deliveries} | changed).values()]
+
+
+def waits(deliveries: Iterable[Delivery], now: datetime) -> bool:
+    """Whether any is held, or due and may be held once more: until then staff still have something to put right."""
+    held, unasked = DeliveryState.HELD, (DeliveryState.PLANNED, DeliveryState.CLAIMED)
+    return any(each.state is held or (each.state in unasked and each.due_at <= now) for each in deliveries)
 
 
 def _entries(patient: Locked, truth: Truth, made: Plan, now: datetime) -> Iterable[Entry]:

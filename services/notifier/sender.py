@@ -9,7 +9,6 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
@@ -21,58 +20,28 @@ from chassis.supervisor import pause
 from chassis.tracing import span
 from schemas.outcomes import DeliveryState
 from services.notifier.checks import Checker, Ready
-from services.notifier.context import mail_of
-from services.notifier.domain import Reason
 from services.notifier.guard import No
-from services.notifier.lint import lint
+from services.notifier.making import BrokenMailError, Made, make
 from services.notifier.recording import Recorder
-from services.notifier.render import render
-from services.notifier.smtp import Phase, Receipt, SmtpPool, SmtpSettings, SmtpUnavailable, Verdict
+from services.notifier.smtp import Receipt, SmtpPool, SmtpSettings, SmtpUnavailable
 from services.notifier.smtp.pool import Connection
-from services.notifier.store.claims import (
-    Claim,
-    LostClaimError,
-    begin_sending,
-    claim_due,
-    claim_uncertain,
-    count_due,
-    expired_sending,
-    release,
-    release_expired,
-)
+from services.notifier.store.claims import Claim, LostClaimError, begin_sending, claim_due, claim_uncertain
 from services.notifier.store.mails import add_mail, repeat_mail
+from services.notifier.store.releases import release
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
-SWEEP_SECONDS = 5.0
+FAILED_SECONDS = 60.0
+"""Before a mail is tried again that an error of ours has stopped: others have their turn."""
 GUARD_SECONDS = 5.0
 """How old the guard's look may be when the mail enters ``sending``."""
 
 Hook = Callable[[Claim], Awaitable[None]]
-UNKNOWN = Receipt(Verdict.UNCERTAIN, Phase.DOT)
 
 
 async def nothing(claim: Claim) -> None:
     """The hook of everyday life."""
-
-
-class BrokenMailError(Exception):
-    """A mail that must not go out as it is; ``reason`` is ``render_error`` or ``phi_lint``."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A finished mail: its envelope (RFC 5321), bytes, and the version of its template."""
-
-    sender: str
-    recipient: str
-    content: bytes
-    template_version: str
 
 
 class Sender:
@@ -109,7 +78,6 @@ class Sender:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until told to stop; then finish what is in hand."""
-        sweeper = asyncio.create_task(self._sweep_for_ever(stopping))
         try:
             while not stopping.is_set():
                 claimed = await self._claim()
@@ -121,9 +89,10 @@ class Sender:
                     self._wake.clear()
                     await pause(stopping, POLL_SECONDS + self._pause(), self._wake)
         finally:
-            sweeper.cancel()
-            await asyncio.gather(sweeper, *self._tasks, return_exceptions=True)
-            await self.pool.close()
+            try:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+            finally:
+                await self.pool.close()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -137,12 +106,13 @@ class Sender:
         free = self.smtp.connections - len(self._tasks)
         if free <= 0 or (self._failures and self._tasks):
             return []
+        most = 1 if self._failures else free
         token, civil = str(uuid.uuid4()), self.checker.planner.clock.now()
         try:
             async with self.store.write() as connection:
-                claims = await claim_due(connection, civil, token, 1 if self._failures else free)
-                if len(claims) < free:
-                    claims += await claim_uncertain(connection, civil, token, free - len(claims))
+                claims = await claim_due(connection, civil, token, most)
+                if len(claims) < most:
+                    claims += await claim_uncertain(connection, civil, token, most - len(claims))
                 return claims
         except Exception as error:
             if not is_outage(error):
@@ -164,10 +134,9 @@ class Sender:
         except LostClaimError:
             await self._give_back(claim, 0.0)
         except Exception as error:
-            log.error(
-                "sending_failed", kind=type(error).__name__, outage=is_outage(error), exc_info=not is_outage(error)
-            )
-            await self._give_back(claim, POLL_SECONDS)
+            outage = is_outage(error)
+            log.error("sending_failed", error=type(error).__name__, outage=outage, exc_info=not outage)
+            await self._give_back(claim, POLL_SECONDS if outage else FAILED_SECONDS)
 
     async def _one(self, claim: Claim, smtp: Connection) -> None:
         async with self.store.write() as connection:
@@ -185,8 +154,6 @@ class Sender:
             async with self.store.write() as connection:
                 await self.checker.refuse(connection, claim, No(broken.reason, DeliveryState.HELD))
             return
-        if ready.age > GUARD_SECONDS:
-            raise LostClaimError
         content = await self.enter_sending(claim, ready, made)
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, content)
@@ -199,6 +166,8 @@ class Sender:
         mail, lease = ready.sending, self.smtp.longest_send_seconds + 30
         async with self.store.write() as connection:
             await begin_sending(connection, claim, ids, ready.revision, mail.mail_id, mail.tier, lease)
+            if ready.age > GUARD_SECONDS:  # asked here, once nothing is left to wait for
+                raise LostClaimError
             if claim.again:
                 return await repeat_mail(connection, ready.patient, mail.mail_id)
             await add_mail(connection, ready.patient, mail, made.content, made.template_version, ready.looked_at)
@@ -220,49 +189,6 @@ class Sender:
     async def _give_back(self, claim: Claim, back_off: float) -> None:
         try:
             async with self.store.write() as connection:
-                await release(connection, claim.token, claim.delivery_ids, back_off=back_off)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            # its lease runs out by itself
-
-    async def _sweep_for_ever(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                await self.sweep()
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("store_away", part=self.name)
-            await pause(stopping, SWEEP_SECONDS)
-
-    async def sweep(self) -> None:
-        """What other processes left behind: expired claims go back, expired ``sending`` becomes uncertain."""
-        async with self.store.write() as connection:
-            await release_expired(connection)
-            left = await expired_sending(connection)
-            due, oldest = await count_due(connection, self.checker.planner.clock.now())
-        self.metrics.gauge("deliveries_due", due)
-        self.metrics.gauge("deliveries_due_oldest_seconds", oldest.total_seconds())
-        for claim in left:
-            async with self.store.write() as connection:
-                await self.recorder.record(connection, claim, UNKNOWN)
-
-
-def make(ready: Ready) -> Made:
-    """Render and lint; ``BrokenMailError`` with the reason. The context's patient is compared with the truth's."""
-    sending = ready.sending
-    try:
-        mail = mail_of(sending)
-        rendered = render(mail)
-    except Exception as error:
-        log.error("render_error", kind=type(error).__name__, mail_kind=sending.bundle.kind)
-        raise BrokenMailError(Reason.RENDER_ERROR) from None
-    if rendered.patient_id != ready.patient.patient_id:
-        raise BrokenMailError(Reason.RENDER_ERROR)
-    if hits := lint(rendered.content, sending.tier, sending.program.deny_list):
-        log.critical(
-            "phi_lint", mail_kind=sending.bundle.kind, places=sorted({f"{hit.place}:{hit.rule}" for hit in hits})
-        )
-        raise BrokenMailError(Reason.PHI_LINT)
-    return Made(mail.return_path, mail.recipient, rendered.content, rendered.template_version)
+                await release(connection, claim, claim.delivery_ids, back_off=back_off)
+        except Exception as error:  # its lease runs out by itself
+            log.warning("claim_kept", error=type(error).__name__, outage=is_outage(error))

@@ -1,6 +1,7 @@
 """What time alone does: plans whose hour has come, patients marked stale, mail that is overdue, and a daily sum."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import date
 
@@ -13,13 +14,14 @@ from chassis.store import Store, is_outage
 from chassis.supervisor import pause
 from services.notifier.reconcile import Report, reconcile
 from services.notifier.replan import Planner
-from services.notifier.store.claims import mark_overdue
-from services.notifier.store.patients import get_replannable, lock_patients
+from services.notifier.store.patients import PatientKey, get_replannable, lock_patients
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
 WAVE = 100
+FAILED_SECONDS = 600.0
+"""Before a patient is planned again at whom the plan has failed."""
 DAILY_POLL_SECONDS = 60.0
 AGAIN_SECONDS = 60.0
 """Before the ledger raises an alarm it is looked at again: a sweep may have been under way."""
@@ -33,9 +35,10 @@ class Replanner:
     def __init__(self, store: Store, planner: Planner, master: Keyring) -> None:
         self.store, self.planner, self.master = store, planner, master
         self._planned = 0
+        self._failed: dict[PatientKey, float] = {}
 
     def status(self) -> Mapping[str, object]:
-        return {"planned": self._planned}
+        return {"planned": self._planned, "failed": len(self._failed)}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; an outage of the store is waited out."""
@@ -51,16 +54,43 @@ class Replanner:
                 await pause(stopping, POLL_SECONDS)
 
     async def wave(self) -> int:
-        """Re-plan up to a wave of patients; how many."""
+        """Re-plan up to a wave of patients; how many. One who can't be planned holds up nobody else."""
+        try:
+            return await self._plan(WAVE)
+        except Exception as error:
+            if is_outage(error):
+                raise
+        return await self._plan_one_by_one()
+
+    async def _plan(self, size: int, only: PatientKey | None = None) -> int:
         async with self.store.write() as connection:
             now = self.planner.clock.now()
             await self.planner.programs.apply_first(connection, now)
-            await mark_overdue(connection, now)
-            keys = await get_replannable(connection, now, WAVE)
-            locked = await lock_patients(connection, keys, self.master)
-            await self.planner.replan(connection, list(locked.values()), release_held=False)
-        self._planned += len(keys)
-        return len(keys)
+            found = await get_replannable(connection, now, size, self._put_off())
+            for stale in (False, True):  # others' changes may have ended what mail is held for, time alone has not
+                keys = [key for key in found if found[key] is stale and only in (None, key)]
+                locked = await lock_patients(connection, keys, self.master)
+                await self.planner.replan(connection, list(locked.values()), release_held=stale)
+                self._planned += len(keys)
+        return len(found)
+
+    async def _plan_one_by_one(self) -> int:
+        async with self.store.write() as connection:
+            found = await get_replannable(connection, self.planner.clock.now(), WAVE, self._put_off())
+        for key in found:
+            try:
+                await self._plan(WAVE, key)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.critical("replan_failed", error=type(error).__name__, exc_info=True)
+                self._failed[key] = time.monotonic() + FAILED_SECONDS
+        return len(found)
+
+    def _put_off(self) -> list[PatientKey]:
+        """Who couldn't be planned a short while ago."""
+        self._failed = {key: until for key, until in self._failed.items() if until > time.monotonic()}
+        return list(self._failed)
 
 
 class Reconciler:

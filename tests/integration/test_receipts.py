@@ -73,7 +73,7 @@ async def test_what_a_dead_sender_may_have_told_is_what_its_mail_said(store_sett
         await hand_over(desk, await claim(desk))
         await desk.hear(desk.visit(patient, visit, VISIT, status=AppointmentStatus.CANCELLED))
         await force(desk, update(deliveries).values(lease_until=database_now(-1)))
-        await desk.notifier.sender.sweep()
+        await desk.notifier.sweeper.sweep()
         [heard] = await read(desk, select(told))
         assert (heard.start, heard.certain) == (VISIT, False)
         assert await notices(desk) == ["planned"]
@@ -86,7 +86,7 @@ async def test_an_answer_after_the_lease_turns_uncertain_into_sent(store_setting
         claimed = await claim(desk)
         await hand_over(desk, claimed)
         await force(desk, update(deliveries).values(lease_until=database_now(-1)))
-        await desk.notifier.sender.sweep()
+        await desk.notifier.sweeper.sweep()
         assert (await one(desk, "P14D")).state == "uncertain"
         await record(desk, claimed, ACCEPTED)
         assert (await one(desk, "P14D")).state == "sent"
@@ -101,7 +101,7 @@ async def test_a_late_no_leaves_uncertain_what_was_called_uncertain(store_settin
         claimed = await claim(desk)
         await hand_over(desk, claimed)
         await force(desk, update(deliveries).values(lease_until=database_now(-1)))
-        await desk.notifier.sender.sweep()
+        await desk.notifier.sweeper.sweep()
         await record(desk, claimed, BUSY)
         assert (await one(desk, "P14D")).state == "uncertain"
 

@@ -12,8 +12,8 @@ from chassis.metrics import Metrics
 from chassis.settings import StoreSettings
 from chassis.store import database_now
 from schemas.appointment import AppointmentStatus
+from services.notifier.making import make
 from services.notifier.reconcile import Report, reconcile
-from services.notifier.sender import make
 from services.notifier.tables import deliveries, history, mails
 from services.notifier.timers import Reconciler
 from tests.support.clinic import Clinic, clinic, new_id, refresh

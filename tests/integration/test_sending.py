@@ -16,7 +16,7 @@ from chassis.store import database_now
 from chassis.tracing import span
 from schemas.appointment import AppointmentStatus, ItemStatus
 from schemas.patient import PatientStatus
-from services.notifier.sender import make
+from services.notifier.making import make
 from services.notifier.store.claims import Claim, LostClaimError, claim_due
 from services.notifier.tables import deliveries, mails, outbox, suppressions, told, worklist
 from tests.support.clinic import Clinic, clinic, new_id
@@ -201,11 +201,11 @@ async def test_what_a_dead_process_had_claimed_or_handed_over_is_found_again(sto
         await claim(desk)
         dead = update(deliveries).where(deliveries.c.step == "P14D").values(lease_until=database_now(-1))
         await force(desk, dead)
-        await desk.notifier.sender.sweep()
+        await desk.notifier.sweeper.sweep()
         assert (await one(desk, "P14D")).state == "planned"
         await hand_over(desk, await claim(desk))
         await force(desk, dead)
-        await desk.notifier.sender.sweep()
+        await desk.notifier.sweeper.sweep()
         assert (await one(desk, "P14D")).state == "uncertain"
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from chassis.settings import StoreSettings
 from services.notifier.checks import Ready
-from services.notifier.sender import Hook, make, nothing
+from services.notifier.making import make
+from services.notifier.sender import Hook, nothing
 from services.notifier.smtp import Phase, Receipt, Verdict
 from services.notifier.store.claims import Claim, claim_due, claim_uncertain
 from services.notifier.tables import worklist
@@ -33,7 +34,7 @@ async def open_clinic(
     """Sender and replanner at work on a real SMTP server, without a broker."""
     async with SmtpServer() as smtp, clinic(store, smtp.port, before_guard=before_guard) as desk:
         stopping = asyncio.Event()
-        parts = (desk.notifier.sender, desk.notifier.replanner)
+        parts = (desk.notifier.sender, desk.notifier.sweeper, desk.notifier.replanner)
         tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
         try:
             yield desk, smtp

@@ -1,22 +1,21 @@
 """Claims by lease and token: who may work on a delivery now, by the database's clock.
 
-Correct without row locks; ``SKIP LOCKED`` is a speed-up where there is one. A claim that asks for something which is no
-longer so (another token, another revision, a cancel request) changes no row.
+Every writer of a delivery holds its patient's row first, so that nobody waits crosswise; ``SKIP LOCKED`` is a speed-up
+where there is one. A claim that asks for something which is no longer so (another token, another revision, a cancel
+request) changes no row. ``releases`` gives back.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, null, select, tuple_, update
+from sqlalchemy import func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import database_now
 from schemas.outcomes import DeliveryState
 from services.notifier.domain import SAFETY
-from services.notifier.store.patients import PatientKey
+from services.notifier.store.patients import PatientKey, hold
 from services.notifier.tables import arming, deliveries, mails, patients
 
 S = DeliveryState
@@ -54,19 +53,21 @@ async def claim_due(connection: AsyncConnection, civil: datetime, token: str, pa
         .where(in_hand.c.state.in_([S.CLAIMED, S.SENDING]))
         .exists()
     )
+    theirs = (patients.c.tenant == deliveries.c.tenant) & (patients.c.patient_id == deliveries.c.patient_id)
     turn = await connection.execute(
         select(deliveries.c.tenant, deliveries.c.patient_id)
+        .join(patients, theirs)
         .where(due, ~busy)
         .order_by(deliveries.c.priority, deliveries.c.due_at)
         .limit(patients_limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=patients, skip_locked=True)
     )
     keys = {(row.tenant, row.patient_id) for row in turn}
     if not keys:
         return []
     claimed = await connection.execute(
         update(deliveries)
-        .where(due, _MINE.in_(sorted(keys)))
+        .where(due, ~busy, _MINE.in_(sorted(keys)))  # asked again: another may have claimed before the row was ours
         .values(state=S.CLAIMED, lease_token=token, lease_until=database_now(CLAIM_SECONDS))
         .returning(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id)
     )
@@ -90,53 +91,18 @@ async def claim_uncertain(connection: AsyncConnection, civil: datetime, token: s
         & (deliveries.c.lease_until <= database_now())
         & deliveries.c.mail_id.in_(once)
     )
-    turn = select(deliveries.c.delivery_id).where(open_ones).order_by(deliveries.c.due_at).limit(limit)
+    found = select(deliveries.c.delivery_id, deliveries.c.tenant, deliveries.c.patient_id).where(open_ones)
+    turn = (await connection.execute(found.order_by(deliveries.c.due_at).limit(limit))).all()
+    if not turn:
+        return []
+    await hold(connection, {(row.tenant, row.patient_id) for row in turn})
     claimed = await connection.execute(
         update(deliveries)
-        .where(deliveries.c.delivery_id.in_(turn), open_ones)
+        .where(deliveries.c.delivery_id.in_([row.delivery_id for row in turn]), open_ones)
         .values(lease_token=token, lease_until=database_now(CLAIM_SECONDS))
         .returning(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id)
     )
     return _grouped([((row.tenant, row.patient_id), row.delivery_id) for row in claimed.all()], token, again=True)
-
-
-async def release(connection: AsyncConnection, token: str, ids: Sequence[str], *, back_off: float = 0.0) -> None:
-    """Give claimed deliveries back, to be claimed again after ``back_off`` seconds of the database's clock."""
-    mine = deliveries.c.delivery_id.in_(ids) & (deliveries.c.lease_token == token) & (deliveries.c.state == S.CLAIMED)
-    await _give_back(connection, mine, database_now(back_off) if back_off else null())
-
-
-async def postpone(connection: AsyncConnection, ids: Sequence[str], seconds: float) -> None:
-    """Planned deliveries aren't claimed for so long, by the database's clock."""
-    if ids:
-        which = deliveries.c.delivery_id.in_(ids)
-        await connection.execute(update(deliveries).where(which).values(not_before=database_now(seconds)))
-
-
-async def put_off_repeat(connection: AsyncConnection, mail_id: str, seconds: float) -> None:
-    """The repeat didn't go out: it is due again after so many seconds of the database's clock."""
-    again = update(deliveries).where(deliveries.c.mail_id == mail_id).values(lease_until=database_now(seconds))
-    await connection.execute(again)
-    await connection.execute(update(mails).where(mails.c.mail_id == mail_id).values(resends=mails.c.resends - 1))
-
-
-async def release_expired(connection: AsyncConnection) -> None:
-    """Give back what a process claimed that is no longer there."""
-    await _give_back(
-        connection, (deliveries.c.state == S.CLAIMED) & (deliveries.c.lease_until <= database_now()), null()
-    )
-
-
-async def _give_back(connection: AsyncConnection, which: ColumnElement[bool], not_before: ColumnElement[Any]) -> None:
-    """A cancel that was asked for meanwhile is left to the plan: the patient is re-planned."""
-    asked = select(deliveries.c.tenant, deliveries.c.patient_id).where(
-        which, deliveries.c.cancel_requested.is_not(None)
-    )
-    await connection.execute(
-        update(patients).where(tuple_(patients.c.tenant, patients.c.patient_id).in_(asked)).values(stale=True)
-    )
-    free = {"state": S.PLANNED, "lease_token": None, "lease_until": None, "cancel_requested": None}
-    await connection.execute(update(deliveries).where(which).values(**free, not_before=not_before))
 
 
 class LostClaimError(Exception):
@@ -181,31 +147,8 @@ async def begin_sending(
         raise LostClaimError
 
 
-async def expired_sending(connection: AsyncConnection, limit: int = 100) -> list[Claim]:
-    """Deliveries whose sender died between ``sending`` and the answer."""
-    rows = await connection.execute(
-        select(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id, deliveries.c.lease_token)
-        .where(deliveries.c.state == S.SENDING, deliveries.c.lease_until <= database_now())
-        .limit(limit)
-    )
-    found: defaultdict[tuple[PatientKey, str], list[str]] = defaultdict(list)
-    for row in rows:
-        found[(row.tenant, row.patient_id), row.lease_token].append(row.delivery_id)
-    return [Claim(key, token, tuple(ids)) for (key, token), ids in found.items()]
-
-
 async def count_due(connection: AsyncConnection, civil: datetime) -> tuple[int, timedelta]:
     """How many deliveries are due at civil time ``civil`` and unclaimed, and for how long the oldest has been."""
     due = (deliveries.c.state == S.PLANNED) & (deliveries.c.due_at <= civil)
     row = (await connection.execute(select(func.count(), func.min(deliveries.c.due_at)).where(due))).one()
     return row[0], civil - row[1] if row[1] else timedelta(0)
-
-
-async def mark_overdue(connection: AsyncConnection, civil: datetime) -> None:
-    """Patients with open deliveries that are no longer useful are re-planned: the plan calls them missed."""
-    late = select(deliveries.c.tenant, deliveries.c.patient_id).where(
-        deliveries.c.state.in_([S.PLANNED, S.HELD]), deliveries.c.useful_until <= civil
-    )
-    await connection.execute(
-        update(patients).where(tuple_(patients.c.tenant, patients.c.patient_id).in_(late)).values(stale=True)
-    )

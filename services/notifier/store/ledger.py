@@ -64,13 +64,17 @@ async def load_ledgers(connection: AsyncConnection, keys: Iterable[PatientKey]) 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """A claimed delivery with what only its mail needs. ``zone`` is the recipient's, as planned."""
+    """A claimed delivery with what only its mail needs. ``zone`` is the recipient's, as planned.
+
+    ``called_off``: the plan has asked to cancel it since it was claimed.
+    """
 
     delivery: Delivery
     zone: str
     asks_left: int | None
     attempts: int
     trace: str | None
+    called_off: bool
 
 
 async def get_claimed(connection: AsyncConnection, claim: Claim) -> list[ClaimedRow]:
@@ -85,8 +89,9 @@ async def get_sending(connection: AsyncConnection, claim: Claim, *, late: bool =
 
 
 async def _under(connection: AsyncConnection, claim: Claim, *states: DeliveryState) -> list[ClaimedRow]:
+    beside = [deliveries.c[name] for name in ("zone", "asks_left", "attempts", "trace", "cancel_requested")]
     rows = await connection.execute(
-        select(*_VIEW, deliveries.c.zone, deliveries.c.asks_left, deliveries.c.attempts, deliveries.c.trace)
+        select(*_VIEW, *beside)
         .where(
             deliveries.c.delivery_id.in_(claim.delivery_ids),
             deliveries.c.lease_token == claim.token,
@@ -94,7 +99,12 @@ async def _under(connection: AsyncConnection, claim: Claim, *states: DeliverySta
         )
         .order_by(deliveries.c.priority, deliveries.c.due_at)
     )
-    return [ClaimedRow(as_delivery(row), row.zone, row.asks_left, row.attempts, row.trace) for row in rows]
+    return [
+        ClaimedRow(
+            as_delivery(row), row.zone, row.asks_left, row.attempts, row.trace, row.cancel_requested is not None
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 async def next_outcome_versions(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, select, tuple_, update
+from sqlalchemy import bindparam, case, func, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import DataKey, Keyring
 from chassis.store import insert
-from services.notifier.tables import patients
+from schemas.outcomes import DeliveryState
+from services.notifier.tables import deliveries, patients
 
 PatientKey = tuple[str, str]
 """Tenant and patient id."""
@@ -36,6 +37,7 @@ class Locked:
 
 _IN_ORDER = (patients.c.tenant, patients.c.patient_id)
 _KEY = tuple_(*_IN_ORDER)
+_THEIRS = tuple_(deliveries.c.tenant, deliveries.c.patient_id)
 _COLUMNS = (
     patients.c.tenant, patients.c.patient_id, patients.c.revision, patients.c.plan_version, patients.c.incomplete,
     patients.c.email_hash, patients.c.stub_since, patients.c.data_key,
@@ -49,6 +51,12 @@ async def lock_patients(
     wanted = sorted(set(keys))
     rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(wanted)).order_by(*_IN_ORDER).with_for_update())
     return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
+
+
+async def hold(connection: AsyncConnection, keys: Iterable[PatientKey]) -> None:
+    """Lock the rows, in the order of their ids: what everybody holds who writes a patient's deliveries."""
+    mine = _KEY.in_(sorted(set(keys)))
+    await connection.execute(select(patients.c.patient_id).where(mine).order_by(*_IN_ORDER).with_for_update())
 
 
 def _locked(row: Any, master: Keyring) -> Locked:
@@ -99,16 +107,34 @@ async def has_address(connection: AsyncConnection, tenant: str, address: str, bu
 async def lock_or_add_patients(
     connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring, now: datetime
 ) -> dict[PatientKey, Locked]:
-    """Lock the rows; a patient never heard of becomes a stub first."""
+    """Lock the rows, all at once and in the order of their ids; a patient never heard of becomes a stub first."""
     wanted = sorted(set(keys))
-    locked = await lock_patients(connection, wanted, master)
-    if missing := [key for key in wanted if key not in locked]:
+    known = {
+        (row.tenant, row.patient_id) for row in await connection.execute(select(*_IN_ORDER).where(_KEY.in_(wanted)))
+    }
+    if missing := [key for key in wanted if key not in known]:
         rows = [
             {"tenant": t, "patient_id": p, "data_key": master.new_data_key()[1], "stub_since": now} for t, p in missing
         ]
         await connection.execute(insert(connection, patients).on_conflict_do_nothing(), rows)
-        locked |= await lock_patients(connection, missing, master)
-    return locked
+    return await lock_patients(connection, wanted, master)
+
+
+async def find_sharing(
+    connection: AsyncConnection, keys: Iterable[PatientKey], hashes: Iterable[tuple[str, str]]
+) -> set[PatientKey]:
+    """Who has an address (tenant, hash) that these patients are to get, or have now; these patients may be among them.
+
+    Asked before any row is locked, so that ``set_addresses`` touches only rows the transaction holds.
+    """
+    address = tuple_(patients.c.tenant, patients.c.email_hash)
+    own = patients.alias()
+    theirs = select(own.c.tenant, own.c.email_hash).where(
+        tuple_(own.c.tenant, own.c.patient_id).in_(sorted(set(keys))), own.c.email_hash.is_not(None)
+    )
+    mine = address.in_(sorted(set(hashes))) | address.in_(theirs)
+    rows = await connection.execute(select(*_IN_ORDER).where(mine))
+    return {(row.tenant, row.patient_id) for row in rows}
 
 
 async def shared_addresses(connection: AsyncConnection, tenant: str, hashes: Iterable[str]) -> frozenset[str]:
@@ -165,12 +191,25 @@ async def bump_revision(connection: AsyncConnection, patient: Locked, *, plan_ch
     )
 
 
-async def get_replannable(connection: AsyncConnection, civil: datetime, limit: int) -> list[PatientKey]:
-    """Patients whose plan time or others have changed. Rows another process has locked are left to it."""
-    due = (patients.c.replan_at <= civil) | patients.c.stale
-    query = select(patients.c.tenant, patients.c.patient_id).where(due).order_by(*_IN_ORDER).limit(limit)
+async def get_replannable(
+    connection: AsyncConnection, civil: datetime, limit: int, but: Iterable[PatientKey] = ()
+) -> dict[PatientKey, bool]:
+    """Patients whose plan time or others have changed, or with mail of no use any more: and whether others have.
+
+    Rows another process has locked are left to it, those of ``but`` alone.
+    """
+    unsent = deliveries.c.state.in_([DeliveryState.PLANNED, DeliveryState.HELD])
+    causes = (
+        select(*_IN_ORDER).where(patients.c.stale, _KEY.not_in(sorted(but))),
+        select(*_IN_ORDER).where(patients.c.replan_at <= civil, _KEY.not_in(sorted(but))),
+        select(deliveries.c.tenant, deliveries.c.patient_id).where(
+            unsent, deliveries.c.useful_until <= civil, _THEIRS.not_in(sorted(but))
+        ),
+    )
+    found = union(*(select(each.limit(limit).subquery()) for each in causes))
+    query = select(*_IN_ORDER, patients.c.stale).where(_KEY.in_(found)).order_by(*_IN_ORDER).limit(limit)
     rows = await connection.execute(query.with_for_update(skip_locked=True))
-    return [(row.tenant, row.patient_id) for row in rows]
+    return {(row.tenant, row.patient_id): row.stale for row in rows}
 
 
 async def mark_incomplete(connection: AsyncConnection, key: PatientKey, by: int) -> int:
