@@ -14,6 +14,7 @@ from services.notifier import domain, mail
 from services.notifier.domain import Appointment, Delivery, Ledger, Truth
 from services.notifier.grouping import Bundle
 from services.notifier.keys import voided_visit
+from services.notifier.times import known_zone
 from services.notifier.told import told_after_mail
 
 
@@ -110,7 +111,7 @@ def _visit(sending: Sending, appointment_id: str) -> mail.Visit:
         appointment_id=entry,
         start=void or visit.start,
         end=None if void else visit.end,
-        zone=visit.zone,
+        zone=_zone(sending, visit),
         modality=visit.modality,
         sequence=after[entry].sequence if entry in after else 0,
         clinician=visit.clinician.reveal() if visit.clinician else None,
@@ -182,7 +183,12 @@ def _modality(visit: Appointment) -> Literal["on-site", "video"]:
 
 
 def _local_date(sending: Sending, visit: Appointment) -> date:
-    return sending.now.astimezone(ZoneInfo(visit.zone)).date()
+    return sending.now.astimezone(ZoneInfo(_zone(sending, visit))).date()
+
+
+def _zone(sending: Sending, visit: Appointment) -> str:
+    """The visit's zone, as the plan takes it: where this machine doesn't know it, the program's."""
+    return visit.zone if known_zone(visit.zone) else sending.program.zone
 
 
 def _is_only_one(sending: Sending) -> bool:

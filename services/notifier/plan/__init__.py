@@ -7,7 +7,7 @@ from datetime import datetime
 from schemas.appointment import AppointmentStatus
 from schemas.outcomes import DeliveryState, Kind
 from schemas.programs import Program
-from services.notifier.domain import Appointment, Ledger, Paperwork, Plan, Reason, Task, Truth, Wanted
+from services.notifier.domain import Appointment, Delivery, Ledger, Paperwork, Plan, Reason, Task, Truth, Wanted
 from services.notifier.keys import REQUEST
 from services.notifier.plan import notices, visits
 from services.notifier.plan.context import Context
@@ -158,14 +158,20 @@ def _zones(context: Context) -> list[Task]:
 
 
 def _missed(context: Context) -> list[Task]:
-    """What came too late by an outage, while its visit is still ahead."""
+    """What comes too late, by an outage or because it was held, while its visit is still ahead."""
     tasks = []
     for row in context.ledger.deliveries:
         visit = context.appointment(row.appointment_id)
         ahead = visit and visit.status is AppointmentStatus.BOOKED and visit.start > context.now
-        if row.state is DeliveryState.MISSED and ahead:
+        if ahead and (row.state is DeliveryState.MISSED or _loses_its_use(context, row)):
             tasks.append(Task(f"missed/{row.dedup_key}", "missed", row.program, row.useful_until, row.appointment_id))
     return tasks
+
+
+def _loses_its_use(context: Context, row: Delivery) -> bool:
+    """Whether this very plan calls it missed: nobody would look again just to tell staff."""
+    waits = row.state in (DeliveryState.PLANNED, DeliveryState.HELD)
+    return waits and row.useful_until <= context.now and lost_ground(row, context.truth) is None
 
 
 def _finish(context: Context, wanted: Sequence[Wanted], tasks: Sequence[Task]) -> Plan:
