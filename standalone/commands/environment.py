@@ -11,17 +11,15 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from chassis import logs
-from chassis.clock import SystemClock
 from chassis.errors import ChassisError, Unavailable
 from chassis.settings import KafkaSettings, LogLevel, ObservabilitySettings
 from chassis.store import is_outage
-from schemas.program_checks import sound_programs
 from schemas.yaml_files import ProgramFilesError
+from services.intake.__main__ import start as start_intake
 from services.intake.app import Intake
-from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings
+from services.notifier.__main__ import start as start_notifier
 from services.notifier.app import Notifier
-from services.notifier.app import build as build_notifier
 from services.notifier.settings import NotifierSettings
 from standalone.commands.errors import AWAY, NO, WRONG, Failure
 
@@ -115,9 +113,7 @@ def _is_bare(error: Exception) -> bool:
 @asynccontextmanager
 async def intake() -> AsyncIterator[Intake]:
     """Wired as the service is, over its store; nothing of it runs."""
-    settings = settings_of(IntakeSettings)
-    programs = sound_programs(settings.programs)
-    service = build_intake(settings, SystemClock(), programs)
+    service = start_intake(settings_of(IntakeSettings))
     try:
         yield service
     finally:
@@ -127,9 +123,7 @@ async def intake() -> AsyncIterator[Intake]:
 @asynccontextmanager
 async def notifier() -> AsyncIterator[Notifier]:
     """As ``intake``."""
-    settings = settings_of(NotifierSettings)
-    programs = sound_programs(settings.programs)
-    service = build_notifier(settings, SystemClock(), programs)
+    service = start_notifier(settings_of(NotifierSettings))
     try:
         yield service
     finally:

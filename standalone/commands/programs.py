@@ -36,24 +36,15 @@ def read_programs(folder: Path | None, *, demo: bool) -> "Mapping[str, LoadedPro
     """By public code. ``Failure`` with every problem of every program."""
     from importlib.resources import files
 
-    from schemas.program_files import load_program, load_programs, program_folders
-    from schemas.yaml_files import ProgramFilesError
+    from schemas.program_checks import check_programs
+    from schemas.program_files import load_programs, program_folders
 
     root = folder or files("programs")
-    problems: dict[str, None] = {}
-    if not (folders := program_folders(root)):
+    if not program_folders(root):
         raise Failure(f"There is no program in {folder}: a program is a folder with program.yaml.", NO)
-    for each in folders:
-        try:
-            load_program(each, root / "policy.yaml", demo=demo)
-        except ProgramFilesError as error:
-            problems |= dict.fromkeys(map(str, error.problems))
-    if problems:
-        raise Failure("\n".join(problems), NO)
-    try:
-        return load_programs(folder, demo=demo)
-    except ProgramFilesError as error:
-        raise Failure(str(error), NO) from None
+    if problems := check_programs(root, demo=demo):
+        raise Failure("\n".join(map(str, problems)), NO)
+    return load_programs(root, demo=demo)
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,11 @@ def test_programs_are_checked_with_file_line_and_reason(terminal: Terminal, tmp_
     broken = terminal.run("programs", "check", str(tmp_path))
     assert (broken.status, "one/program.yaml:1: " in broken.err) == (1, True)
     assert terminal.run("programs", "check", str(tmp_path / "one")).status == 1
+    shutil.copytree(str(files("programs")), tmp_path / "all")
+    policy = tmp_path / "all" / "policy.yaml"
+    policy.write_text(policy.read_text().replace("[P14D, P3D, P1D]", "[P3D, P14D, P1D]"))
+    nonsense = terminal.run("programs", "check", str(tmp_path / "all"))
+    assert (nonsense.status, "must go from the earliest to the latest" in nonsense.err) == (1, True)
 
 
 def test_every_consumer_group_has_an_owner_but_that_of_requests_which_nobody_reads_yet() -> None:
