@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.consumer import DeadLetter, Event
 from chassis.sealing import Keyring
+from schemas.ids import Opaque, TenantCode
 from services.notifier.domain import Appointment, Patient, Told
 from services.notifier.projection import Projected, address_hash, project
 from services.notifier.replan import Planner
@@ -38,6 +40,7 @@ USES = frozenset({
 """Event names this service reads; the rest of the topic is ignored."""
 
 LETTERS = "letters/"
+_PATIENT_ID, _TENANT = TypeAdapter[str](Opaque), TypeAdapter[str](TenantCode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,24 @@ class IntakeHandlers:
         return event is not None and await is_overtaken(connection, project(event, self.ring))
 
     async def _of(self, connection: AsyncConnection, letter: DeadLetter) -> list[PatientKey]:
-        """Whom a letter concerns. Without a readable tenant: every patient known under its key."""
-        if letter.key is None:
+        """Whom a letter concerns: what it claims is unchecked, and may be nobody's name.
+
+        Without a tenant's: every patient known under its key.
+        """
+        patient_id, tenant = _valid(_PATIENT_ID, letter.key), _valid(_TENANT, letter.tenant)
+        if patient_id is None:
             return []
-        if letter.tenant is None:
-            return await get_known(connection, letter.key)
-        await lock_or_add_patients(connection, [(letter.tenant, letter.key)], self.master, self.planner.clock.now())
-        return [(letter.tenant, letter.key)]
+        if tenant is None:
+            return await get_known(connection, patient_id)
+        await lock_or_add_patients(connection, [(tenant, patient_id)], self.master, self.planner.clock.now())
+        return [(tenant, patient_id)]
+
+
+def _valid(kind: TypeAdapter[str], text: str | None) -> str | None:
+    try:
+        return kind.validate_python(text)
+    except ValidationError:
+        return None
 
 
 def _letter_entry(key: PatientKey) -> Entry:

@@ -1,0 +1,224 @@
+"""Two processes and one ledger: who may claim, who waits for whom, and what one bad patient costs the others."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from chassis.consumer import DeadLetter
+from chassis.decoding import Record
+from chassis.settings import StoreSettings
+from chassis.store import database_now
+from schemas.outcomes import DeliveryState
+from schemas.registry import INTAKE_EVENTS
+from services.notifier.store.claims import Claim, claim_due, claim_uncertain
+from services.notifier.store.releases import release, release_expired
+from services.notifier.tables import deliveries, patients, worklist
+from tests.support.clinic import Clinic, clinic, new_id
+from tests.support.eventually import eventually
+from tests.support.sending import FIRST, VISIT, booked, check, claim, force, hand_over, one, read
+
+pytest_plugins = ["tests.support.stores"]
+
+NOBODY = 9
+
+
+async def waiting(desk: Clinic) -> bool:
+    """Whether a transaction waits for another's lock (PostgreSQL)."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with desk.notifier.store.read() as connection:
+        return bool((await connection.execute(text(query))).scalar_one())
+
+
+def on_postgresql(settings: StoreSettings) -> bool:
+    return not settings.url.startswith("sqlite")
+
+
+@asynccontextmanager
+async def two_due(settings: StoreSettings) -> AsyncIterator[Clinic]:
+    """A patient with two mails due on 2 March."""
+    async with clinic(settings, NOBODY) as desk:
+        patient, _ = await booked(desk)
+        await desk.hear(desk.visit(patient, new_id(), VISIT + timedelta(hours=2), told=True))
+        desk.clock.advance_to(FIRST)
+        yield desk
+
+
+async def test_two_senders_share_no_patient_and_never_wait_crosswise(store_settings: StoreSettings) -> None:
+    async with two_due(store_settings) as desk:
+        store = desk.notifier.store
+
+        async def claim_one() -> int:
+            async with store.write() as connection:
+                return len(await claim_due(connection, FIRST, new_id(), 1))
+
+        for _ in range(20):
+            assert sum(await asyncio.gather(*(claim_one() for _ in range(4)))) == 1
+            taken = [row for row in await desk.rows() if row.state == "claimed"]
+            assert len(taken) == 2
+            assert len({row.lease_token for row in taken}) == 1
+            await force(desk, update(deliveries).values(state="planned", lease_token=None, lease_until=None))
+
+
+async def test_who_comes_while_another_claims_takes_nothing_of_that_patient(store_settings: StoreSettings) -> None:
+    if not on_postgresql(store_settings):
+        pytest.skip("one writer at a time")
+    async with two_due(store_settings) as desk:
+        first, second = [row.delivery_id for row in await desk.rows() if row.due_at == FIRST]
+        await force(desk, update(deliveries).where(deliveries.c.delivery_id == second).values(due_at=VISIT))
+        async with desk.notifier.store.write() as connection:
+            [claimed] = await claim_due(connection, FIRST, new_id(), 1)
+            assert claimed.delivery_ids == (first,)
+            # meanwhile the other falls due, and another sender looks
+            other = update(deliveries).where(deliveries.c.delivery_id == second).values(due_at=FIRST)
+            await force(desk, other)
+            async with desk.notifier.store.write() as theirs:
+                assert await claim_due(theirs, FIRST, new_id(), 1) == []
+
+
+async def test_two_patients_who_give_up_one_address_at_once_do_not_wait_crosswise(
+    store_settings: StoreSettings,
+) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        one_patient, _ = await booked(desk, email="shared@example.org")
+        other, _ = await booked(desk, email="shared@example.org")
+        for round_ in range(15):
+            moves = [desk.patient(each, email=f"{each}.{round_}@example.org") for each in (one_patient, other)]
+            await asyncio.gather(*(desk.hear(move) for move in moves))
+            back = [desk.patient(each, email="shared@example.org") for each in (one_patient, other)]
+            await asyncio.gather(*(desk.hear(move) for move in back))
+
+
+async def test_claims_are_given_back_only_by_who_holds_the_patient(store_settings: StoreSettings) -> None:
+    if not on_postgresql(store_settings):
+        pytest.skip("one writer at a time")
+    async with two_due(store_settings) as desk:
+        store = desk.notifier.store
+
+        async def give_back(claimed: Claim) -> None:
+            async with store.write() as connection:
+                await release(connection, claimed, claimed.delivery_ids)
+
+        async def sweep(claimed: Claim) -> None:
+            async with store.write() as connection:
+                await release_expired(connection)
+
+        for action in (give_back, sweep):
+            claimed = await claim(desk)
+            await force(desk, update(deliveries).values(lease_until=database_now(-1)))
+            async with store.write() as connection:
+                await connection.execute(select(patients.c.revision).with_for_update())
+                task = asyncio.create_task(action(claimed))
+                await eventually(lambda: waiting(desk))
+                assert {row.state for row in await desk.rows()} == {"claimed", "planned"}
+            await task
+            assert {row.state for row in await desk.rows()} == {"planned"}
+
+
+async def test_a_notice_is_repeated_by_one_sender_alone(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        await hand_over(desk, await claim(desk))
+        lost: dict[str, Any] = {
+            "state": "uncertain", "kind": "appointment-cancellation", "lease_until": database_now(-1),
+        }  # fmt: skip
+        await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(**lost))
+
+        async def claim_it() -> int:
+            async with desk.notifier.store.write() as connection:
+                return len(await claim_uncertain(connection, FIRST, new_id(), 5))
+
+        assert sum(await asyncio.gather(*(claim_it() for _ in range(4)))) == 1
+
+
+async def test_the_same_patient_id_at_two_tenants_is_two_patients(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        patient, visit = await booked(desk)
+        other = desk.patient(patient, email="else@example.org")
+        desk.tenant = "kaiser"
+        there = desk.patient(patient, email="ana@example.org")
+        await desk.hear(there, desk.enrolment(patient), desk.visit(patient, visit, VISIT, told=True))
+        desk.tenant = "cedars"
+        await desk.hear(other)
+        desk.clock.advance_to(FIRST)
+        claimed = await claim(desk)
+        assert claimed.key == ("cedars", patient)
+        ready = await check(desk, claimed)
+        assert ready is not None
+        assert ready.sending.truth.patient is not None
+        assert ready.sending.truth.patient.email is not None
+        assert ready.sending.truth.patient.email.reveal() == "else@example.org"
+
+
+def letter(key: str, tenant: str | None) -> DeadLetter:
+    record = Record(INTAKE_EVENTS, 0, 0, 0, key.encode(), (), b"?")
+    return DeadLetter(record, "bad_payload", "builtins.ValueError", key, tenant, "patient.updated")
+
+
+@pytest.mark.parametrize(
+    ("key", "tenant"), [("k" * 255, "cedars"), ("hello", "cedars"), ("hello", None), (str(uuid.UUID(int=1)), "t" * 255)]
+)
+async def test_a_letter_whose_names_can_be_nobodys_holds_up_no_partition(
+    store_settings: StoreSettings, key: str, tenant: str | None
+) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        async with desk.notifier.store.write() as connection:
+            await desk.notifier.handlers.buried(connection, [letter(key, tenant)])
+        assert await read(desk, select(patients)) == []
+        assert await read(desk, select(worklist)) == []
+        async with desk.notifier.store.write() as connection:
+            assert not await desk.notifier.handlers.released(connection, letter(key, tenant), None)
+
+
+async def test_a_letter_is_held_against_the_patient_however_its_key_is_spelt(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        patient, _ = await booked(desk)
+        for spelt, tenant in ((patient.upper(), "cedars"), (patient, "t" * 255)):
+            async with desk.notifier.store.write() as connection:
+                await desk.notifier.handlers.buried(connection, [letter(spelt, tenant)])
+        assert [row.incomplete for row in await read(desk, select(patients))] == [2]
+
+
+async def test_a_patient_who_cannot_be_planned_holds_up_nobody_else(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        bad, _ = await booked(desk, email="bad@example.org")
+        good, _ = await booked(desk, email="good@example.org")
+        await force(desk, update(patients).values(stale=True))
+        await force(desk, update(patients).where(patients.c.patient_id == bad).values(data_key=b"?"))
+        replanner = desk.notifier.replanner
+        assert await replanner.wave() == 2
+        [left] = await read(desk, select(patients).where(patients.c.stale))
+        assert left.patient_id == bad
+        assert await replanner.wave() == 0
+        assert replanner.status() == {"planned": 1, "failed": 1}
+        assert good != bad
+
+
+async def test_a_receipt_that_cannot_be_recorded_holds_up_no_other(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        bad, _ = await booked(desk, email="bad@example.org")
+        await booked(desk, email="good@example.org")
+        desk.clock.advance_to(FIRST)
+        for _ in range(2):
+            await hand_over(desk, await claim(desk))
+        await force(desk, update(deliveries).values(lease_until=database_now(-1)))
+        await force(desk, update(patients).where(patients.c.patient_id == bad).values(data_key=b"?"))
+        await desk.notifier.sweeper.sweep()
+        states = {row.patient_id == bad: row.state for row in await desk.rows() if row.step == "P14D"}
+        assert states == {True: DeliveryState.SENDING, False: DeliveryState.UNCERTAIN}
+        assert desk.notifier.sweeper.status() == {"uncertain_found": 1}
+
+
+async def test_mail_that_lost_its_use_is_called_missed_whoever_else_is_due(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        await force(desk, update(patients).values(replan_at=None, stale=False))
+        desk.clock.advance_to((await one(desk, "P14D")).useful_until)
+        assert await desk.notifier.replanner.wave() == 1
+        assert (await one(desk, "P14D")).state == "missed"
