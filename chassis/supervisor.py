@@ -94,8 +94,14 @@ class Supervisor:
         self.failed.set()
 
     def status(self) -> dict[str, dict[str, object]]:
-        """Each part's own status and its state: running, stopping, stopped, cancelled or failed."""
-        return {running.part.name: {**running.part.status(), "state": running.state} for running in self._running}
+        """Each part's own status and its state: running (or as it says), stopping, stopped, cancelled or failed."""
+        return {running.part.name: _shown(running) for running in self._running}
+
+
+def _shown(running: _Running) -> dict[str, object]:
+    """A part that runs knows better what it does, such as that its broker is away."""
+    own = running.part.status()
+    return {"state": running.state, **own} if running.state == "running" else {**own, "state": running.state}
 
 
 async def pause(stopping: asyncio.Event, seconds: float, *others: asyncio.Event) -> None:

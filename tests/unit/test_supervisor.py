@@ -14,10 +14,11 @@ Run = Callable[[asyncio.Event], Awaitable[None]]
 class Named:
     """A part that writes into a shared diary when it starts and stops."""
 
-    def __init__(self, name: str, diary: list[str], run: Run | None = None) -> None:
+    def __init__(self, name: str, diary: list[str], run: Run | None = None, **says: object) -> None:
         self.name = name
         self._diary = diary
         self._run = run
+        self._says = says
 
     async def run(self, stopping: asyncio.Event) -> None:
         self._diary.append(f"{self.name} starts")
@@ -25,7 +26,7 @@ class Named:
         self._diary.append(f"{self.name} stops")
 
     def status(self) -> Mapping[str, object]:
-        return {"seen": len(self._diary)}
+        return {"seen": len(self._diary), **self._says}
 
 
 async def deaf(_: asyncio.Event) -> None:
@@ -135,3 +136,11 @@ async def test_status_is_the_parts_own_and_its_state() -> None:
     await supervisor.start()
     assert supervisor.status() == {"relay": {"seen": 2, "state": "running"}}
     await supervisor.stop()
+
+
+async def test_what_a_running_part_says_of_its_state_is_shown_until_it_ends() -> None:
+    supervisor = Supervisor([Named("relay", [], state="unavailable")])
+    await supervisor.start()
+    assert supervisor.status()["relay"]["state"] == "unavailable"
+    await supervisor.stop()
+    assert supervisor.status()["relay"]["state"] == "stopped"
