@@ -1,0 +1,84 @@
+"""An Apache Kafka and a PostgreSQL of a test's own, which it may crash.
+
+``TEST_SERVERS`` names the program that starts and kills them: ``up``, ``kill`` and ``reset``, as ``.ci/run`` uses it.
+Each pair has free ports and data of its own, so it disturbs neither a developer's servers nor another run's.
+"""
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from chassis.settings import KafkaSettings
+
+Server = Literal["kafka", "postgres"]
+COMMAND_SECONDS = 100
+
+
+class Pair:
+    """Neither is up until it is asked for; ``kill`` is a SIGKILL, and the data is there again after ``up``."""
+
+    def __init__(self) -> None:
+        self.port = free_port(following=2)
+        self._env = {
+            **os.environ,
+            "SERVERS_PREFIX": f"outages-{self.port}",
+            "SERVERS_KAFKA_PORT": str(self.port),
+            "SERVERS_PG_PORT": str(free_port()),
+        }
+        self.postgres = re.findall(r"TEST_POSTGRES=(\S+)", self._run("env"))[0]
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        return KafkaSettings(bootstrap=f"127.0.0.1:{self.port}")
+
+    def up(self, *servers: Server) -> None:
+        """Start these, or both; one that runs goes on."""
+        for each in servers or ("kafka", "postgres"):
+            self._run("up", each)
+
+    def kill(self, server: Server) -> None:
+        """Nothing if it doesn't run."""
+        self._run("kill", server)
+
+    def reset(self) -> None:
+        """Stop both and delete their data."""
+        self._run("reset")
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [os.environ["TEST_SERVERS"], *arguments],
+            env=self._env, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@contextmanager
+def own_pair() -> Iterator[Pair]:
+    """A pair, gone at the end."""
+    pair = Pair()
+    try:
+        yield pair
+    finally:
+        pair.reset()
+
+
+def free_port(following: int = 0) -> int:
+    """A port of loopback that nobody uses, nor the next ``following``."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port = int(first.getsockname()[1])
+        if all(_is_free(port + each) for each in range(1, following + 1)):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError):
+        return False
+    return True
