@@ -5,31 +5,24 @@ planned delivery has one end or is open, and what the ledger calls sent has arri
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from schemas.patient import PatientStatus
 from services.notifier.reconcile import reconcile
-from standalone.demo.equation import equation
 from tests.support.eventually import eventually
 from tests.support.hospital import (
     NEW_YORK,
     PACIFIC,
     TENANT,
-    Hospital,
     Person,
     Town,
     all_told,
     at,
     hour,
     local,
-    next_morning,
-    open_hospital,
     spoken,
 )
 from tests.support.producer import Producer
@@ -41,20 +34,6 @@ CHANGED = "Your appointment has changed"
 OFF = "Your appointment is cancelled"
 LATE = "Your upcoming appointment"
 NOWHERE = "Mars/Olympus_Mons"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hospital(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
-    async with open_hospital(Path(tmp_path_factory.mktemp("hospital"))) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def town(hospital: Hospital) -> AsyncIterator[Town]:
-    """A follow-up on ``day(9)`` has its P7D on ``day(2)`` and its P1D on ``day(8)``, at 10:00 each."""
-    yield await next_morning(hospital)
-    books = await equation(hospital.system)
-    assert books.balanced, str(books)
 
 
 async def test_a_reminder_goes_out_once_however_often_its_facts_are_heard_again(town: Town) -> None:
