@@ -175,16 +175,21 @@ class Clinic:
         return Event(kind, envelope, data, patient_id, INTAKE_EVENTS, 0, next(self._offsets))
 
 
+def clinic_settings(store: StoreSettings, smtp_port: int, connections: int = 4) -> NotifierSettings:
+    """Without a broker, with keys that every process knows."""
+    smtp = SmtpSettings(host="127.0.0.1", port=smtp_port, tls=Tls.NONE, connections=connections)
+    return NotifierSettings.model_validate({
+        "kafka": KafkaSettings(bootstrap="127.0.0.1:1", embedded=True), "store": store, "master": KEY, "contact": KEY,
+        "smtp": smtp, "address_key": "x" * 32,
+    })  # fmt: skip
+
+
 @asynccontextmanager
 async def clinic(
     store: StoreSettings, smtp_port: int, *, start: datetime = NOON, before_guard: Hook = nothing, connections: int = 4
 ) -> AsyncIterator[Clinic]:
     """Armed since long ago, its truth fresh; parts aren't started."""
-    smtp = SmtpSettings(host="127.0.0.1", port=smtp_port, tls=Tls.NONE, connections=connections)
-    settings = NotifierSettings.model_validate({
-        "kafka": KafkaSettings(bootstrap="127.0.0.1:1", embedded=True), "store": store, "master": KEY, "contact": KEY,
-        "smtp": smtp, "address_key": "x" * 32,
-    })  # fmt: skip
+    settings = clinic_settings(store, smtp_port, connections)
     clock = SimulatedClock(start)
     notifier = build(settings, clock, PROGRAMS, before_guard=before_guard)
     await create_all(notifier.store, metadata)

@@ -32,15 +32,21 @@ async def open_clinic(
     store: StoreSettings, *, before_guard: Hook = nothing
 ) -> AsyncIterator[tuple[Clinic, SmtpServer]]:
     """Sender and replanner at work on a real SMTP server, without a broker."""
-    async with SmtpServer() as smtp, clinic(store, smtp.port, before_guard=before_guard) as desk:
-        stopping = asyncio.Event()
-        parts = (desk.notifier.sender, desk.notifier.sweeper, desk.notifier.replanner)
-        tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
-        try:
-            yield desk, smtp
-        finally:
-            stopping.set()
-            await asyncio.gather(*tasks)
+    async with SmtpServer() as smtp, clinic(store, smtp.port, before_guard=before_guard) as desk, at_work(desk):
+        yield desk, smtp
+
+
+@asynccontextmanager
+async def at_work(desk: Clinic) -> AsyncIterator[None]:
+    """Sender, sweeper and replanner run."""
+    stopping = asyncio.Event()
+    parts = (desk.notifier.sender, desk.notifier.sweeper, desk.notifier.replanner)
+    tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.gather(*tasks)
 
 
 async def booked(desk: Clinic, *, told: bool = True, start: datetime = VISIT, **patient: Any) -> tuple[str, str]:
