@@ -36,7 +36,7 @@ def add_demo_pages(app: FastAPI, show: Show) -> None:
 
     @app.get("/demo/state")
     async def state() -> JSONResponse:
-        return JSONResponse({"revision": show.revision}, headers=FIXED_HEADERS)
+        return JSONResponse({"version": show.version}, headers=FIXED_HEADERS)
 
     @app.get("/demo/page.js")
     async def script() -> Response:
@@ -67,7 +67,7 @@ async def _press(show: Show, button: Button) -> None:
 
 
 async def _page(show: Show, row: str, person: str, tab: Tab) -> HTMLResponse:
-    driver = show.driver
+    driver, version = show.driver, show.version  # before anything is read, so that a change meanwhile is noticed
     ledger, messages = await entries(driver.system, driver.posts), driver.system.mailbox.messages
     chosen = next((each for each in ledger if each.delivery_id == row), None)
     mail = _mail_of(chosen, messages)
@@ -75,6 +75,7 @@ async def _page(show: Show, row: str, person: str, tab: Tab) -> HTMLResponse:
         "demo/demo.html",
         scripts="'self'",
         show=show,
+        version=version,
         now=view.zone_name(driver.clock.now()),
         days=view.days(driver.posted, ledger, messages, person or None),
         cast=view.cast(),

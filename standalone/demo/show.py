@@ -22,12 +22,12 @@ Tell = Callable[[list[Change]], None]
 class Show:
     """``open`` it, then ``play_now``, or ``next``, ``play`` and ``again`` from the page; ``close`` it.
 
-    ``revision`` changes whenever the page would look different.
+    ``version`` changes whenever the page would look different.
     """
 
     def __init__(self, folder: Path, *, tell: Tell, watch: Callable[[Posted], None]) -> None:
         self.folder = folder
-        self.revision = 0
+        self._changes = 0
         self.trouble = ""
         self._tell, self._watch = tell, watch
         self._runs = 0
@@ -35,6 +35,10 @@ class Show:
         self._work: asyncio.Task[None] | None = None
         self.driver = self._new_driver()
         self.mailbox_pages = MailboxPages(self.driver.system.mailbox)
+
+    @property
+    def version(self) -> str:
+        return f"{self._changes}/{self.driver.clock.now():%m%d%H%M}"
 
     @property
     def busy(self) -> bool:
@@ -74,32 +78,32 @@ class Show:
         self.driver, self._told, self.trouble = self._new_driver(), 0, ""
         self.mailbox_pages.show(self.driver.system.mailbox)
         await self.driver.start()
-        self.revision += 1
+        self._changes += 1
 
     async def turn_smtp(self) -> None:
         """Stop the mailbox's SMTP, or start it again."""
         mailbox = self.driver.system.mailbox
         await (mailbox.stop() if mailbox.running else mailbox.start())
-        self.revision += 1
+        self._changes += 1
 
     def turn_twice(self) -> None:
         """Send every event twice from now on, or no longer."""
         self.driver.twice = not self.driver.twice
-        self.revision += 1
+        self._changes += 1
 
     def _new_driver(self) -> Driver:
         self._runs += 1
         return Driver(self.folder / f"run-{self._runs}", watch=self._on_posted)
 
     def _on_posted(self, posted: Posted) -> None:
-        self.revision += 1
+        self._changes += 1
         self._watch(posted)
 
     def _begin(self, steps: int, pause: float) -> None:
         if not self.busy and not self.driver.over:
             self.trouble = ""
             self._work = asyncio.create_task(self._steps(self.driver, steps, pause))
-            self.revision += 1
+            self._changes += 1
 
     async def _steps(self, driver: Driver, steps: int, pause: float) -> None:
         try:
@@ -111,14 +115,14 @@ class Show:
         except StuckError as stuck:
             self.trouble = str(stuck)
         finally:
-            self.revision += 1
+            self._changes += 1
 
     async def _step(self, driver: Driver, within: float) -> None:
         await driver.step(within)
         news = await changes(driver.system, driver.posts, self._told)
         self._told = max([self._told, *(each.id for each in news)])
         self._tell(news)
-        self.revision += 1
+        self._changes += 1
 
     async def _drop_work(self) -> None:
         if self._work is not None:

@@ -1,9 +1,13 @@
 // Reload when the demo has changed. Without scripts the page works, too: its buttons come back to it.
-const shown = document.body.querySelector("[data-revision]").dataset.revision;
+const shown = document.body.querySelector("[data-version]").dataset.version;
+let leaving = false; // a reload now would take the place of the button or the link that was pressed
+addEventListener("beforeunload", () => { leaving = true; });
 async function look() {
   try {
     const answer = await fetch("/demo/state", { cache: "no-store" });
-    if (String((await answer.json()).revision) !== shown) {
+    const { version } = await answer.json();
+    if (leaving) return;
+    if (version !== shown) {
       location.reload();
       return;
     }
