@@ -71,16 +71,26 @@ async def test_a_store_that_is_away_for_a_minute_costs_time_and_nothing_else(pai
         await installation.open()
         before = await installation.poster.book(8)
         await eventually(lambda: installation.planned(before))
+        unread = await published_and_not_read(installation, 8)
         async with away(pair, "postgres", seconds=60):
             assert not installation.mails(), "they fall due while the store is away"
+            installation.notifier.resume()
             posting = asyncio.create_task(installation.poster.book(8))
             await eventually(lambda: installation.poster.answers["503 unavailable"], within=PATIENCE)
             assert not await installation.notifier.answers("/readyz")
             assert await installation.notifier.answers("/livez")
             await eventually(lambda: says(installation.notifier, "unavailable"), within=PATIENCE)
         meanwhile = await posting
-        await all_well(installation, before + meanwhile)
+        await all_well(installation, before + unread + meanwhile)
         assert installation.poster.answers.keys() == {"202", "503 unavailable"}
+
+
+async def published_and_not_read(installation: Installation, how_many: int) -> list[str]:
+    """The notifier is paused, so that it finds their events when its store is away."""
+    installation.notifier.pause()
+    patients = await installation.poster.book(how_many)
+    await eventually(installation.relayed, within=PATIENCE)
+    return patients
 
 
 async def test_a_broker_that_is_away_holds_up_no_mail_that_is_due_and_loses_no_event(
@@ -92,6 +102,7 @@ async def test_a_broker_that_is_away_holds_up_no_mail_that_is_due_and_loses_no_e
         before = await installation.poster.book(8)
         await eventually(lambda: installation.planned(before))
         async with away(pair, "kafka", seconds=20):
+            assert not installation.mails(), "they fall due while the broker is away"
             meanwhile = await installation.poster.book(8)
             await eventually(lambda: installation.mails().keys() == set(before), within=15)
             assert not await installation.planned(meanwhile)
@@ -133,7 +144,7 @@ async def only_what_was_in_flight_is_uncertain(installation: Installation, patie
 async def test_a_rolling_restart_of_two_notifiers_under_load_loses_nothing_and_repeats_nothing(
     pair: Pair, tmp_path: Path
 ) -> None:
-    async with installed(pair, tmp_path, notifiers=2) as installation:
+    async with installed(pair, tmp_path, notifiers=2, smtp_delay=0.1) as installation:
         pair.up()
         await installation.open()
         rolled = asyncio.Event()

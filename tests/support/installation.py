@@ -105,6 +105,11 @@ class Installation:
         """Whether each of them is owed a mail, whatever its state."""
         return set(patients) <= (await self.states()).keys()
 
+    async def relayed(self) -> bool:
+        """Whether everything that intake took is on the topic."""
+        async with self.stores["intake"].read() as connection:
+            return not (await connection.execute(select(func.count()).select_from(intake.outbox))).scalar_one()
+
     async def finished(self, patients: Sequence[str]) -> bool:
         """Whether ledger, mail server and intake agree that each has had theirs, or may have had it."""
         states = await self.states()

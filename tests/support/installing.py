@@ -26,10 +26,15 @@ POLICY = {
 
 
 @asynccontextmanager
-async def installed(pair: Pair, folder: Path, *, notifiers: int = 1) -> AsyncIterator[Installation]:
-    """Nothing of it runs yet but PostgreSQL and the mail server. An error inside carries the ends of the logs."""
+async def installed(
+    pair: Pair, folder: Path, *, notifiers: int = 1, smtp_delay: float = 0.0
+) -> AsyncIterator[Installation]:
+    """Nothing of it runs yet but PostgreSQL and the mail server. An error inside carries the ends of the logs.
+
+    The mail server takes ``smtp_delay`` seconds for each answer.
+    """
     pair.up("postgres")
-    async with SmtpServer() as smtp:
+    async with SmtpServer(delay=smtp_delay) as smtp:
         made = _installation(_Site.found(pair, folder), smtp, notifiers)
         try:
             yield made

@@ -1,6 +1,7 @@
 """A service as its own process, as in production: ``python -m services.<name>``, settings in the environment."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,16 @@ class ServiceProcess:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: alive to the broker for ten seconds, and doing nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """After ``pause``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def answers(self, path: str) -> bool:
         """Whether ``/livez`` or ``/readyz`` says 200."""
