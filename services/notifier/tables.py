@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -131,6 +132,12 @@ deliveries = Table(
 
 ``trace`` is the W3C ``traceparent`` of what planned it last; its mail continues that trace.
 """
+
+PLANNED = deliveries.c.state == literal_column("'planned'")
+UNCERTAIN = deliveries.c.state == literal_column("'uncertain'")
+IN_HAND = deliveries.c.state.in_([literal_column("'claimed'"), literal_column("'sending'")])
+UNSENT = deliveries.c.state.in_([literal_column("'planned'"), literal_column("'held'")])
+"""What the partial indexes say, word for word: SQLite uses one only for the same words, never for a bound value."""
 
 history = Table(
     "history",

@@ -135,6 +135,14 @@ async def test_a_repeat_that_is_refused_leaves_the_first_uncertain_and_staff_at_
         assert await open_items(desk) == {"call_patient"}
 
 
+async def test_a_repeat_that_the_guard_refuses_stays_uncertain(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        patient = await notice_handed_over(desk)
+        await desk.hear(desk.preference(patient, email=False, reminders=False, forms=False))
+        assert await check(desk, await claim_again(desk)) is None
+        assert await notices(desk) == ["uncertain"]
+
+
 async def test_nobody_is_asked_to_phone_once_the_repeat_has_arrived(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, NOBODY) as desk:
         await notice_handed_over(desk)

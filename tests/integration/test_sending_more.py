@@ -110,6 +110,17 @@ async def test_what_the_plan_calls_off_while_claimed_is_not_forgotten_when_the_g
         assert row.stale
 
 
+async def test_what_the_plan_has_called_off_while_claimed_is_left_to_it(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        claimed = await claim(desk)
+        await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(cancel_requested="superseded"))
+        assert await check(desk, claimed) is None
+        assert (await one(desk, "P14D")).state == "planned"
+        assert [row.stale for row in await read(desk, select(patients))] == [True]
+
+
 async def test_a_guard_that_has_looked_too_long_ago_lets_nothing_out(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, NOBODY) as desk:
         await booked(desk)

@@ -16,7 +16,7 @@ from chassis.store import database_now
 from schemas.outcomes import DeliveryState
 from services.notifier.domain import SAFETY
 from services.notifier.store.patients import PatientKey, hold
-from services.notifier.tables import arming, deliveries, mails, patients
+from services.notifier.tables import PLANNED, UNCERTAIN, arming, deliveries, mails, patients
 
 S = DeliveryState
 CLAIM_SECONDS = 60
@@ -40,11 +40,11 @@ async def claim_due(connection: AsyncConnection, civil: datetime, token: str, pa
     with a delivery in somebody's hands waits: one patient, one writer.
     """
     due = (
-        (deliveries.c.state == S.PLANNED)
+        PLANNED
         & (deliveries.c.due_at <= civil)
         & (deliveries.c.useful_until > civil)
         & (deliveries.c.not_before.is_(None) | (deliveries.c.not_before <= database_now()))
-        & deliveries.c.tenant.in_(select(arming.c.tenant))
+        & select(literal(1)).where(arming.c.tenant == deliveries.c.tenant).exists()
     )
     in_hand = deliveries.alias()
     busy = (
@@ -83,13 +83,13 @@ def _grouped(rows: Iterable[tuple[PatientKey, str]], token: str, *, again: bool 
 
 async def claim_uncertain(connection: AsyncConnection, civil: datetime, token: str, limit: int) -> list[Claim]:
     """Claim safety notices that may not have arrived, once their lease is over, for their one repeat."""
-    once = select(mails.c.mail_id).where(mails.c.resends == 0)
+    once = select(literal(1)).where(mails.c.mail_id == deliveries.c.mail_id, mails.c.resends == 0).exists()
     open_ones = (
-        (deliveries.c.state == S.UNCERTAIN)
+        UNCERTAIN
         & deliveries.c.kind.in_(sorted(SAFETY))
         & (deliveries.c.useful_until > civil)
         & (deliveries.c.lease_until <= database_now())
-        & deliveries.c.mail_id.in_(once)
+        & once
     )
     found = select(deliveries.c.delivery_id, deliveries.c.tenant, deliveries.c.patient_id).where(open_ones)
     turn = (await connection.execute(found.order_by(deliveries.c.due_at).limit(limit))).all()
@@ -149,6 +149,6 @@ async def begin_sending(
 
 async def count_due(connection: AsyncConnection, civil: datetime) -> tuple[int, timedelta]:
     """How many deliveries are due at civil time ``civil`` and unclaimed, and for how long the oldest has been."""
-    due = (deliveries.c.state == S.PLANNED) & (deliveries.c.due_at <= civil)
+    due = PLANNED & (deliveries.c.due_at <= civil)
     row = (await connection.execute(select(func.count(), func.min(deliveries.c.due_at)).where(due))).one()
     return row[0], civil - row[1] if row[1] else timedelta(0)

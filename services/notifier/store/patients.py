@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import DataKey, Keyring
 from chassis.store import insert
-from schemas.outcomes import DeliveryState
-from services.notifier.tables import deliveries, patients
+from services.notifier.tables import UNSENT, deliveries, patients
 
 PatientKey = tuple[str, str]
 """Tenant and patient id."""
@@ -198,12 +197,11 @@ async def get_replannable(
 
     Rows another process has locked are left to it, those of ``but`` alone.
     """
-    unsent = deliveries.c.state.in_([DeliveryState.PLANNED, DeliveryState.HELD])
     causes = (
         select(*_IN_ORDER).where(patients.c.stale, _KEY.not_in(sorted(but))),
         select(*_IN_ORDER).where(patients.c.replan_at <= civil, _KEY.not_in(sorted(but))),
         select(deliveries.c.tenant, deliveries.c.patient_id).where(
-            unsent, deliveries.c.useful_until <= civil, _THEIRS.not_in(sorted(but))
+            UNSENT, deliveries.c.useful_until <= civil, _THEIRS.not_in(sorted(but))
         ),
     )
     found = union(*(select(each.limit(limit).subquery()) for each in causes))

@@ -14,7 +14,7 @@ from chassis.store import database_now
 from schemas.outcomes import DeliveryState
 from services.notifier.store.claims import Claim
 from services.notifier.store.patients import PatientKey, hold
-from services.notifier.tables import deliveries, mails, patients
+from services.notifier.tables import IN_HAND, deliveries, mails, patients
 
 S = DeliveryState
 _MINE = tuple_(deliveries.c.tenant, deliveries.c.patient_id)
@@ -46,7 +46,7 @@ async def put_off_repeat(connection: AsyncConnection, mail_id: str, seconds: flo
 
 async def release_expired(connection: AsyncConnection) -> None:
     """Give back what a process claimed that is no longer there."""
-    late = (deliveries.c.state == S.CLAIMED) & (deliveries.c.lease_until <= database_now())
+    late = IN_HAND & (deliveries.c.state == S.CLAIMED) & (deliveries.c.lease_until <= database_now())
     rows = await connection.execute(select(deliveries.c.tenant, deliveries.c.patient_id).where(late))
     if keys := {(row.tenant, row.patient_id) for row in rows}:
         await hold(connection, keys)
@@ -69,7 +69,7 @@ async def expired_sending(connection: AsyncConnection, limit: int = 100) -> list
     """Deliveries whose sender died between ``sending`` and the answer."""
     rows = await connection.execute(
         select(deliveries.c.tenant, deliveries.c.patient_id, deliveries.c.delivery_id, deliveries.c.lease_token)
-        .where(deliveries.c.state == S.SENDING, deliveries.c.lease_until <= database_now())
+        .where(IN_HAND, deliveries.c.state == S.SENDING, deliveries.c.lease_until <= database_now())
         .limit(limit)
     )
     found: defaultdict[tuple[PatientKey, str], list[str]] = defaultdict(list)
