@@ -94,8 +94,14 @@ def _figures(show: Show, seconds: float) -> None:
 
 
 def _let_others_in(folder: Path, show: Show) -> None:
-    driver = show.driver
-    write_running(folder, driver.system, {name.lower(): driver.posts.id_of(name, "patient") for name in CAST})
+    """Other commands find the system that runs now, also after a new start from the page."""
+
+    def write() -> None:
+        driver = show.driver
+        write_running(folder, driver.system, {name.lower(): driver.posts.id_of(name, "patient") for name in CAST})
+
+    write()
+    show.renewed = write
     say(f"  A patient's mails, in another terminal: upright --data {folder} plan --patient ana\n")
 
 

@@ -22,7 +22,7 @@ Tell = Callable[[list[Change]], None]
 class Show:
     """``open`` it, then ``play_now``, or ``next``, ``play`` and ``again`` from the page; ``close`` it.
 
-    ``version`` changes whenever the page would look different.
+    ``version`` changes whenever the page would look different; ``renewed`` is called when another system has started.
     """
 
     def __init__(self, folder: Path, *, tell: Tell, watch: Callable[[Posted], None]) -> None:
@@ -35,6 +35,7 @@ class Show:
         self._work: asyncio.Task[None] | None = None
         self.driver = self._new_driver()
         self.mailbox_pages = MailboxPages(self.driver.system.mailbox)
+        self.renewed: Callable[[], None] = lambda: None
 
     @property
     def version(self) -> str:
@@ -78,6 +79,7 @@ class Show:
         self.driver, self._told, self.trouble = self._new_driver(), 0, ""
         self.mailbox_pages.show(self.driver.system.mailbox)
         await self.driver.start()
+        self.renewed()
         self._changes += 1
 
     async def turn_smtp(self) -> None:
