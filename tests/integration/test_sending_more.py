@@ -70,14 +70,17 @@ async def test_a_new_program_tries_held_mail_again_and_time_alone_does_not(store
 
 async def test_a_mail_that_goes_out_closes_no_hold_under_which_another_stands(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, NOBODY) as desk:
-        patient, _ = await booked(desk)
+        patient, _ = await booked(desk, email=None)
         await desk.hear(desk.visit(patient, new_id(), VISIT + timedelta(days=1), told=True))
         desk.clock.advance_to(FIRST)
+        assert await check(desk, await claim(desk)) is None
+        await desk.hear(desk.patient(patient))
+        assert await open_items(desk) == {"no_address"}
         claimed = await claim(desk)
         async with desk.notifier.store.write() as connection:
             held = No(Reason.RENDER_ERROR, DeliveryState.HELD)
             await desk.notifier.sender.checker.refuse(connection, claimed, held)
-        assert await open_items(desk) == {"render_error"}
+        assert await open_items(desk) == {"no_address", "render_error"}
         desk.clock.advance_to(FIRST + timedelta(days=1))
         await hand_over(desk, await claim(desk))
         assert await open_items(desk) == {"render_error"}
@@ -94,6 +97,30 @@ async def test_a_hold_ends_with_the_last_mail_that_stood_under_it(store_settings
         assert await check(desk, await claim(desk)) is None
         await desk.hear(desk.visit(patient, visit, VISIT, status=AppointmentStatus.CANCELLED))
         assert await open_items(desk) == set()
+
+
+async def test_a_hold_ends_when_the_guard_ends_its_last_mail(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        patient, _ = await booked(desk, email=None)
+        desk.clock.advance_to(FIRST)
+        assert await check(desk, await claim(desk)) is None
+        await desk.hear(desk.preference(patient, email=True, reminders=False, forms=True))
+        assert await open_items(desk) == {"no_address"}
+        assert await check(desk, await claim(desk)) is None
+        assert (await one(desk, "P14D")).reason == "opted_out"
+        assert await open_items(desk) == set()
+
+
+async def test_what_no_civil_time_ends_is_looked_at_again_by_the_databases_clock(
+    store_settings: StoreSettings,
+) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        await force(desk, consumer.positions.update().values(caught_up_at=database_now(-3600)))
+        assert await check(desk, await claim(desk)) is None
+        row = await one(desk, "P14D")
+        assert (row.state, row.reason, row.not_before is None) == ("planned", "stale_truth", False)
 
 
 async def test_what_the_plan_calls_off_while_claimed_is_not_forgotten_when_the_guard_puts_it_off(
