@@ -52,6 +52,7 @@ def mail_of(sending: Sending) -> mail.Mail:
     visits = [_visit(sending, each) for each in sending.bundle.appointment_ids]
     missing = _missing_forms(sending)
     first = _appointment(sending, sending.bundle.appointment_ids[0]) if visits else None
+    preparation = _preparation(sending, first) if first else None
     return mail.Mail(
         kind=sending.bundle.kind,
         tier=sending.tier,
@@ -68,8 +69,8 @@ def mail_of(sending: Sending) -> mail.Mail:
         also=tuple(visits[1:]),
         told=_void(sending),
         given_name=patient.given_name.reveal() if patient.given_name else None,
-        preparation=_preparation(sending, first) if first else None,
-        companion=program.companion if first and first.modality is Modality.ON_SITE else None,
+        preparation=preparation,
+        companion=program.companion if first and first.modality is Modality.ON_SITE and preparation != () else None,
         forms=tuple(program.forms.get(form, form) for form in missing) if sending.tier else (),
         forms_count=len(missing),
         asks_left=sending.asks_left,

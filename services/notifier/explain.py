@@ -178,6 +178,6 @@ def _mail_in_words(evidence: Evidence) -> Iterator[str]:
     yield f"Mail {mail.message_id}, tier {mail.tier}, {handed_over}. {said}{again}"
     seen = mail.looked_at.get("mails_in_eight_days")
     if seen is not None:
-        yield f"The last check knew of {seen} earlier mails in 8 days."
+        yield f"Mails in the eight days before, as the last check knew: {seen}."
     for each in evidence.together:
         yield f"In the same mail: {codes.KINDS.get(each.kind, 'a message').lower()}."

@@ -259,3 +259,23 @@ async def test_a_mail_continues_the_trace_of_the_event_that_planned_it(store_set
         sent = (await read(desk, select(outbox).where(outbox.c.topic == "notifier.outcomes.v1")))[-1]
         headers = dict(sent.headers)
         assert f"{mail.context.trace_id:032x}" in (headers["traceparent"] or b"").decode()
+
+
+async def test_the_day_before_a_visit_a_mail_says_time_and_place_only(store_settings: StoreSettings) -> None:
+    async with open_clinic(store_settings) as (desk, smtp):
+        patient, _ = await booked(desk)
+        await desk.hear(desk.consent(patient))
+        desk.clock.advance_to(datetime(2027, 3, 13, 17, 0, tzinfo=UTC))
+        await eventually(lambda: len(smtp.mails) == 1)
+        desk.clock.advance_to(datetime(2027, 3, 15, 17, 0, tzinfo=UTC))
+        await eventually(lambda: len(smtp.mails) == 2)
+        three_days, one_day = (plain_text(mail.content) for mail in smtp.mails)
+        for words in ("How to get ready", "bring a spouse"):
+            assert words in three_days
+            assert words not in one_day
+
+
+def plain_text(content: bytes) -> str:
+    body = email.message_from_bytes(content, policy=email.policy.default).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())

@@ -55,7 +55,7 @@ def test_a_sent_one_says_what_the_check_saw_what_the_server_said_and_what_went_w
     text = "\n".join(shown["text"])
     assert "Mail <m1@mail.example.com>, tier 1, handed over on Sunday, March 14, 2027, 10:00 AM" in text
     assert "The mail server took it (250 2.0.0)." in text
-    assert "knew of 2 earlier mails" in text
+    assert "as the last check knew: 2." in text
     assert "In the same mail: request for forms." in text
     assert (
         "The patient last heard by staff on Sunday, March 7, 2027, 9:00 AM Eastern Standard Time that the visit" in text
