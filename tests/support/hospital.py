@@ -36,7 +36,6 @@ PACIFIC, NEW_YORK = "America/Los_Angeles", "America/New_York"
 OPENED = datetime(2027, 2, 1, 17, 0, tzinfo=UTC)
 """Monday, 09:00 in Los Angeles."""
 SOURCE = "https://desk.example.org/test"
-FORMS = ("record-release", "patient-intake")
 QUIET_WITHIN = 30.0
 _WAITS = (DeliveryState.PLANNED, DeliveryState.HELD)
 
@@ -261,11 +260,6 @@ class Person:
 
     def cancelled(self, visit: str = "visit") -> Event:
         return self._visit("cancelled", visit)
-
-    def asked_for_forms(self, visit: str = "visit") -> Event:
-        items = [{"item_id": self._id(form), "form": form} for form in FORMS]
-        data = self._mine({"appointment_id": self._id(visit), "items": items})
-        return self.event("paperwork.requested", self._id("forms"), data)
 
     def _visit(self, name: str, visit: str, **attributes: Any) -> Event:
         return self.event(f"appointment.{name}", self._id(visit), self.visits[visit], **attributes)
