@@ -111,6 +111,15 @@ async def test_a_hold_ends_when_the_guard_ends_its_last_mail(store_settings: Sto
         assert await open_items(desk) == set()
 
 
+async def test_a_safety_notice_that_cannot_be_sent_is_a_call(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        patient, visit = await booked(desk, email=None)
+        await desk.hear(desk.visit(patient, visit, VISIT, status=AppointmentStatus.CANCELLED))
+        desk.clock.advance_to(desk.clock.now() + timedelta(minutes=15))
+        assert await check(desk, await claim(desk)) is None
+        assert await open_items(desk) == {"no_address", "call_patient"}
+
+
 async def test_what_no_civil_time_ends_is_looked_at_again_by_the_databases_clock(
     store_settings: StoreSettings,
 ) -> None:
