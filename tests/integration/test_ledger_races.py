@@ -4,7 +4,8 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from chassis.settings import StoreSettings
 from chassis.store import database_now
 from schemas.outcomes import DeliveryState
 from schemas.registry import INTAKE_EVENTS
-from services.notifier.store.claims import Claim, claim_due, claim_uncertain
+from services.notifier.making import make
+from services.notifier.store.claims import Claim, LostClaimError, claim_due, claim_uncertain
 from services.notifier.store.releases import release, release_expired
 from services.notifier.tables import deliveries, patients, worklist
 from tests.support.clinic import Clinic, clinic, new_id
@@ -63,6 +65,64 @@ async def test_two_senders_share_no_patient_and_never_wait_crosswise(store_setti
             assert len(taken) == 2
             assert len({row.lease_token for row in taken}) == 1
             await force(desk, update(deliveries).values(state="planned", lease_token=None, lease_until=None))
+
+
+async def test_what_is_backed_off_or_of_no_use_any_more_is_not_claimed(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        await force(desk, update(deliveries).where(deliveries.c.step != "P14D").values(due_at=VISIT))
+        useful_until = (await one(desk, "P14D")).useful_until
+
+        async def claims(civil: datetime) -> int:
+            async with desk.notifier.store.write() as connection:
+                return len(await claim_due(connection, civil, new_id(), 9))
+
+        assert await claims(useful_until) == 0
+        await force(desk, update(deliveries).values(not_before=database_now(60)))
+        assert await claims(FIRST) == 0
+        await force(desk, update(deliveries).values(not_before=database_now(-1)))
+        assert await claims(FIRST) == 1
+        assert await claims(FIRST) == 0
+
+
+async def test_a_claim_that_has_run_out_or_passed_to_another_sends_nothing(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        for changed in ({"lease_until": database_now(-1)}, {"lease_token": new_id()}, {"state": "planned"}):
+            claimed = await claim(desk)
+            ready = await check(desk, claimed)
+            assert ready is not None
+            await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(**changed))
+            with pytest.raises(LostClaimError):
+                await desk.notifier.sender.enter_sending(claimed, ready, make(ready))
+            free = {"state": "planned", "lease_token": None, "lease_until": None}
+            await force(desk, update(deliveries).values(**free))
+
+
+async def test_only_the_holder_of_a_claim_gives_it_back_and_only_while_it_is_claimed(
+    store_settings: StoreSettings,
+) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        claimed = await claim(desk)
+
+        async def give_back(which: Claim) -> str:
+            async with desk.notifier.store.write() as connection:
+                await release(connection, which, which.delivery_ids, back_off=60)
+            return str((await one(desk, "P14D")).state)
+
+        assert await give_back(replace(claimed, token=new_id())) == "claimed"
+        await desk.notifier.sweeper.sweep()
+        assert (await one(desk, "P14D")).state == "claimed"
+        await hand_over(desk, claimed)
+        assert await give_back(claimed) == "sending"
+        await desk.notifier.sweeper.sweep()
+        assert (await one(desk, "P14D")).state == "sending"
+        await force(desk, update(deliveries).values(state="claimed"))
+        assert await give_back(claimed) == "planned"
+        assert (await one(desk, "P14D")).not_before is not None
 
 
 async def test_who_comes_while_another_claims_takes_nothing_of_that_patient(store_settings: StoreSettings) -> None:

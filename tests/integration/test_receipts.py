@@ -8,8 +8,9 @@ from chassis.settings import StoreSettings
 from chassis.store import database_now
 from schemas.appointment import AppointmentStatus
 from services.notifier.smtp import Phase, Receipt, Verdict
+from services.notifier.store.claims import claim_uncertain
 from services.notifier.tables import deliveries, mails, suppressions, told
-from tests.support.clinic import Clinic, clinic
+from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.sending import (
     ACCEPTED,
     BUSY,
@@ -94,6 +95,16 @@ async def test_an_answer_after_the_lease_turns_uncertain_into_sent(store_setting
         assert [row.verdict for row in await read(desk, select(mails))] == ["accepted"]
 
 
+async def test_a_reminder_that_may_be_lost_is_no_call(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        claimed = await claim(desk)
+        await hand_over(desk, claimed)
+        await record(desk, claimed, UNKNOWN)
+        assert await open_items(desk) == set()
+
+
 async def test_a_late_no_leaves_uncertain_what_was_called_uncertain(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, NOBODY) as desk:
         await booked(desk)
@@ -133,6 +144,14 @@ async def test_a_repeat_that_is_refused_leaves_the_first_uncertain_and_staff_at_
         assert await notices(desk) == ["uncertain"]
         assert [(row.verdict, row.resends) for row in await read(desk, select(mails))] == [("uncertain", 1)]
         assert await open_items(desk) == {"call_patient"}
+
+
+async def test_a_notice_of_no_use_any_more_is_not_repeated(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await notice_handed_over(desk)
+        async with desk.notifier.store.write() as connection:
+            assert await claim_uncertain(connection, VISIT, new_id(), 1) == []
+            assert len(await claim_uncertain(connection, VISIT - SOON, new_id(), 1)) == 1
 
 
 async def test_a_repeat_that_the_guard_refuses_stays_uncertain(store_settings: StoreSettings) -> None:
