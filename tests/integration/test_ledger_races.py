@@ -89,14 +89,18 @@ async def test_a_claim_that_has_run_out_or_passed_to_another_sends_nothing(store
     async with clinic(store_settings, NOBODY) as desk:
         await booked(desk)
         desk.clock.advance_to(FIRST)
-        for changed in ({"lease_until": database_now(-1)}, {"lease_token": new_id()}, {"state": "planned"}):
+        others: list[dict[str, Any]] = [
+            {"lease_until": database_now(-1)}, {"lease_token": new_id()}, {"state": "planned"},
+            {"cancel_requested": "superseded"},
+        ]  # fmt: skip
+        for changed in others:
             claimed = await claim(desk)
             ready = await check(desk, claimed)
             assert ready is not None
             await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(**changed))
             with pytest.raises(LostClaimError):
                 await desk.notifier.sender.enter_sending(claimed, ready, make(ready))
-            free = {"state": "planned", "lease_token": None, "lease_until": None}
+            free = {"state": "planned", "lease_token": None, "lease_until": None, "cancel_requested": None}
             await force(desk, update(deliveries).values(**free))
 
 
