@@ -153,7 +153,8 @@ async def test_what_the_plan_has_called_off_while_claimed_is_left_to_it(store_se
         claimed = await claim(desk)
         await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(cancel_requested="superseded"))
         assert await check(desk, claimed) is None
-        assert (await one(desk, "P14D")).state == "planned"
+        row = await one(desk, "P14D")
+        assert (row.state, row.cancel_requested) == ("planned", None)
         assert [row.stale for row in await read(desk, select(patients))] == [True]
 
 
