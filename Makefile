@@ -4,6 +4,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 UPRIGHT = $(BIN)/python -m standalone
+# Many tests wait for servers and clocks, so a few more workers than two cores.
+WORKERS ?= 3
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
@@ -16,7 +18,7 @@ demo: $(VENV)/.runtime ## Play the story on this machine and open it in the brow
 	@$(UPRIGHT) demo $(if $(ONCE),--once)
 
 test: setup ## Run all tests; with TEST_KAFKA and TEST_POSTGRES set also against those servers; ARGS=… goes to pytest
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: setup ## Lint, types, import contracts, drift of contracts and templates, programs
 	$(BIN)/ruff check
