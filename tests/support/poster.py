@@ -18,6 +18,8 @@ from tests.support.intake import CEDARS, new_id
 ZONE = "America/Los_Angeles"
 AHEAD = timedelta(days=10)
 REPEAT_SECONDS = 0.5
+GIVES_UP_SECONDS = 150.0
+"""Longer than any outage here."""
 
 
 @dataclass(slots=True)
@@ -29,14 +31,18 @@ class Poster:
     answers: Counter[str] = field(default_factory=Counter)
 
     async def book(self, how_many: int, at_once: int = 5) -> list[str]:
-        """New patients, each with a visit ten days ahead, all accepted in the end; their ids."""
+        """New patients, each with a visit ten days ahead, all accepted in the end; their ids. Else ``TimeoutError``."""
         patients, turn = [new_id() for _ in range(how_many)], asyncio.Semaphore(at_once)
 
         async def in_turn(http: httpx2.AsyncClient, patient_id: str) -> None:
             async with turn:
                 await self._until_accepted(http, patient_id)
 
-        async with httpx2.AsyncClient(timeout=30) as http, asyncio.TaskGroup() as posts:
+        async with (
+            asyncio.timeout(GIVES_UP_SECONDS),
+            httpx2.AsyncClient(timeout=30) as http,
+            asyncio.TaskGroup() as posts,
+        ):
             for each in patients:
                 posts.create_task(in_turn(http, each))
         return patients
