@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     GetJsonSchemaHandler,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     WrapValidator,
@@ -71,6 +72,19 @@ class _Sendable:
         return enum | {"enum": [each for each in enum["enum"] if each != "unknown"]}
 
 
+_PARSER = TypeAdapter[datetime](AwareDatetime)
+
+
+def _written_out(value: Any, handler: ModelWrapValidatorHandler[Any], info: ValidationInfo) -> Any:
+    """No number: the parser takes one for seconds since 1970, as digits in a string too."""
+    if isinstance(value, str) and ":" in value:
+        # Behind a validator strict mode forgets that JSON has no datetimes of its own.
+        return handler(_PARSER.validate_python(value) if info.mode == "json" else value)
+    if isinstance(value, datetime):
+        return handler(value)
+    raise ValueError("needs a date, a time and an offset, such as 2027-03-16T09:30:00-07:00")
+
+
 def _utc(value: datetime) -> datetime:
     return value.astimezone(UTC).replace(microsecond=value.microsecond // 1000 * 1000)
 
@@ -78,8 +92,8 @@ def _utc(value: datetime) -> datetime:
 Open = Annotated[E, WrapValidator(_or_unknown), _Sendable]
 """An enum that may grow: ``Open[Status]``. The enum must have a member ``unknown``."""
 
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
-"""A moment; needs an offset, is normalised to UTC and to milliseconds, which is what stores keep.
+Instant = Annotated[AwareDatetime, WrapValidator(_written_out), AfterValidator(_utc)]
+"""A moment, written out (RFC 3339) with its offset; normalised to UTC and to milliseconds, which is what stores keep.
 
 With more it would never equal what was stored of it: a visit whose patient was told would differ from what they heard.
 """

@@ -228,11 +228,23 @@ async def test_what_would_only_be_refused_because_of_an_earlier_refusal_is_not_n
     assert (answer.status_code, pointers(answer)) == (422, ["#/0/data/contact/email"])
 
 
-@pytest.mark.parametrize("start", ["2027-03-16T09:30:00", 1805214600, "2027-03-16", "16.3.2027 9:30", None])
+@pytest.mark.parametrize(
+    "start", ["2027-03-16T09:30:00", 1805214600, "1805214600", "2027-03-16", "16.3.2027 9:30", None]
+)
 async def test_a_start_is_a_date_and_time_with_an_offset_and_nothing_else(desk: Desk, start: Any) -> None:
     patient_id = await desk.enrolled()
     answer = await desk.post(desk.visit(patient_id, new_id(), start=start))
     assert (answer.status_code, pointers(answer)) == (422, ["#/data/start"])
+
+
+async def test_seconds_since_1970_are_refused_in_words_wherever_an_instant_stands(desk: Desk) -> None:
+    patient_id = await desk.enrolled()
+    visit = desk.visit(patient_id, new_id(), patient_told_at="1767225600")
+    answer = await desk.post(visit)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (422, "#/data/patient_told_at")
+    assert error["detail"] == "needs a date, a time and an offset, such as 2027-03-16T09:30:00-07:00"
+    assert (await desk.post(visit | {"time": "1767225600"})).status_code == 400
 
 
 async def test_a_batch_of_malformed_events_names_each_field(desk: Desk) -> None:
