@@ -14,6 +14,7 @@ import structlog
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import problems, tracing
@@ -34,6 +35,9 @@ SECURITY_HEADERS = {
 DRAIN_BYTES, DRAIN_SECONDS = 8 * 1024 * 1024, 1.0
 """What is read and thrown away of an oversized body. Closing with unread bytes resets the line, and the sender, still
 sending, would see the reset instead of the answer."""
+
+CLIENT_GONE = 499
+"""What proxies call it when the client hung up before it was answered: no failure of ours, and nobody to answer."""
 
 _UNLOGGED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds by machines
 
@@ -71,10 +75,11 @@ class HttpEdge:
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
             await self._app(scope, _Limited(receive, self._limit).receive, answer.send)
+        except ClientDisconnect:
+            answer.status = answer.status or CLIENT_GONE
         except Exception as error:
             problem = _problem(error)
-            if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                log.error("request_failed", method=_method(scope), route=_route(scope), exc_info=error)
+            _log(problem, error, method=_method(scope), route=_route(scope))
             if answer.status:
                 raise  # half an answer is out: the server must cut the connection
             await problems.response(problem)(scope, receive, answer.send)
@@ -139,6 +144,14 @@ def _problem(error: Exception) -> Problem:
         detail = "The store is away for the moment; nothing was done."
         return Problem(503, "unavailable", detail, headers={"Retry-After": "5"})
     return Problem(500, "internal", "Something went wrong here; nothing is known to be wrong with the request.")
+
+
+def _log(problem: Problem, error: Exception, **request: str) -> None:
+    """Where in the code it happened helps only with a bug: an outage looks the same from everywhere."""
+    if problem.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", **request, exc_info=error)
+    elif problem.status_code > HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request_refused", **request, code=problem.code, error=type(error).__name__)
 
 
 def _method(scope: Scope) -> str:

@@ -26,6 +26,7 @@ from chassis.scope import Scope
 from chassis.settings import HttpSettings, StoreSettings
 from chassis.store import Store
 from chassis.supervisor import Supervisor
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -163,6 +164,37 @@ async def test_a_wrong_method_names_the_right_ones(client: httpx2.AsyncClient) -
 
 async def test_an_outage_says_when_to_come_back(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/away")).headers["retry-after"] == "5"
+
+
+async def test_an_outage_leaves_its_name_in_the_log_and_a_bug_its_place(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.get("/away")
+    await client.get("/fails")
+    lines: list[dict[str, Any]] = [each.msg for each in caplog.records if isinstance(each.msg, dict)]
+    (away,) = [each for each in lines if each["event"] == "request_refused"]
+    (bug,) = [each for each in lines if each["event"] == "request_failed"]
+    assert (away["code"], away["error"], away["level"]) == ("unavailable", "ConnectionRefusedError", "warning")
+    assert "exception" not in away
+    assert bug["route"] == "/fails"
+    assert bug["exception"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/raw", 499), ("/visits/x", 400)])
+async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_no_failure_of_ours(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture, path: str, status: int
+) -> None:
+    caplog.set_level("INFO", "chassis")
+    _, line = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n"
+    line.write(head.encode() + b"x" * 100)
+    await line.drain()
+    line.close()
+    await line.wait_closed()
+
+    await eventually(lambda: caplog.records, within=5)
+    assert [each.msg["status"] for each in caplog.records if isinstance(each.msg, dict)] == [status]
+    assert {each.levelname for each in caplog.records} == {"INFO"}
 
 
 async def test_a_services_own_problem_carries_its_fields(client: httpx2.AsyncClient) -> None:
