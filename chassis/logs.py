@@ -12,6 +12,7 @@ import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from chassis.log_repeats import Repeats
 from chassis.redaction import redact
 from chassis.settings import ObservabilitySettings
 
@@ -42,6 +43,7 @@ def configure(settings: ObservabilitySettings, stream: TextIO | None = None) -> 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(settings.log_json)],
         )
     )
+    handler.addFilter(Repeats())
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.WARNING)
     for name in OURS:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from chassis import logs, tracing
 from chassis.errors import Permanent
+from chassis.log_repeats import Repeats
 from chassis.settings import LogLevel, ObservabilitySettings
 from schemas.protected import Protected
 
@@ -159,3 +160,77 @@ def test_the_service_and_the_trace_stand_in_the_line(log: Any, lines: io.StringI
         assert (tracing.current_traceparent() or "").split("-")[1] == "ab" * 16
     assert only(lines)["service"] == "intake"
     assert only(lines)["trace_id"] == "ab" * 16
+
+
+class Seconds:
+    """A clock that stands until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds(lines: io.StringIO) -> Seconds:
+    """Of the throttle of the process' own handler."""
+    clock = Seconds()
+    (handler,) = logging.root.handlers
+    handler.filters = [Repeats(clock=clock)]
+    return clock
+
+
+def events(lines: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
+
+
+def test_a_process_writes_the_same_complaint_once_at_a_time(log: Any, lines: io.StringIO) -> None:
+    for _ in range(5):
+        log.warning("store_away", part="sender")
+    assert events(lines) == ["store_away"]
+
+
+def test_a_complaint_comes_at_once_then_every_ten_seconds_with_the_number_left_out(
+    log: Any, lines: io.StringIO, seconds: Seconds
+) -> None:
+    for _ in range(41):
+        log.warning("store_away", part="sender")
+        seconds.now += 0.5
+    shown = [json.loads(line).get("repeated") for line in lines.getvalue().splitlines()]
+    assert shown == [None, 19, 19]
+
+
+def test_a_librarys_complaint_is_the_same_whatever_its_values(lines: io.StringIO, seconds: Seconds) -> None:
+    library = logging.getLogger("some.library")
+    for node in range(35):
+        library.error("no way to node %s", node)
+    library.error("another")
+    seconds.now += 10
+    library.error("no way to node %s", 99)
+    assert events(lines) == ["no way to node 0", "another", "no way to node 99 (and 34 times before)"]
+
+
+def test_two_complaints_of_ours_that_differ_in_anything_are_both_written(
+    log: Any, lines: io.StringIO, seconds: Seconds
+) -> None:
+    log.warning("dead letter", offset=1)
+    log.warning("dead letter", offset=2)
+    log.error("dead letter", offset=2)
+    assert len(events(lines)) == 3
+
+
+def test_what_is_no_complaint_is_written_every_time(log: Any, lines: io.StringIO, seconds: Seconds) -> None:
+    for _ in range(3):
+        log.info("request", status=202)
+    assert len(events(lines)) == 3
+
+
+def test_complaints_without_end_are_not_kept_without_end(log: Any, lines: io.StringIO, seconds: Seconds) -> None:
+    for offset in range(1000):
+        log.warning("dead letter", offset=offset)
+    log.warning("dead letter", offset=999)
+    assert len(events(lines)) == 1000
+    log.warning("dead letter", offset=1000)
+    log.warning("dead letter", offset=999)
+    assert len(events(lines)) == 1002
