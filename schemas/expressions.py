@@ -61,8 +61,8 @@ Scalar = StrictBool | Number | Annotated[str, StringConstraints(min_length=1, ma
 Unit = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,40}$")]
 """A UCUM code, such as ``cm[H2O]``."""
 
-Within = Annotated[str, StringConstraints(pattern=r"^P[1-9][0-9]{0,4}[DWMY]$")]
-"""Days, weeks, months or years back from the day of judgement, by calendar, that day included: ``P60D``."""
+Within = Annotated[str, StringConstraints(pattern=r"^P[1-9][0-9]{0,3}[DWMY]$")]
+"""Days, weeks, months or years back from the day of judgement, by calendar, both ends included: ``P60D``."""
 
 
 class Node(Contract):

@@ -1,0 +1,38 @@
+"""Age and sex, which registries hold in fields of their own, as criteria like all others."""
+
+import math
+from collections.abc import Iterator
+
+from schemas.criteria import AgeLimit, AgeUnit, Criterion, Eligibility, Kind, Status
+from schemas.expressions import AllOf, DaysSince, Expression, Fact, FactDate, Op
+
+_FACTS = {AgeUnit.YEARS: "age", AgeUnit.MONTHS: "age-in-months"}
+_DAYS = {AgeUnit.WEEKS: 7.0, AgeUnit.DAYS: 1.0, AgeUnit.HOURS: 1 / 24, AgeUnit.MINUTES: 1 / 1440}
+
+
+def structured(eligibility: Eligibility) -> tuple[Criterion, ...]:
+    """The criteria ``age`` and ``sex``, in this order; neither where everybody may take part."""
+    limits = tuple(_age(eligibility))
+    age = [_criterion("age", limits[0] if len(limits) == 1 else AllOf(all_of=limits))] if limits else []
+    sex = eligibility.sex
+    return (*age, *([_criterion("sex", Fact(fact="sex", op=Op.EQ, value=sex))] if sex else []))
+
+
+def _criterion(name: str, expression: Expression) -> Criterion:
+    return Criterion(id=name, kind=Kind.INCLUSION, expression=expression, status=Status.PARSED)
+
+
+def _age(eligibility: Eligibility) -> Iterator[Expression]:
+    if eligibility.minimum_age:
+        yield _limit(eligibility.minimum_age, Op.GE)
+    if eligibility.maximum_age:
+        yield _limit(eligibility.maximum_age, Op.LE)
+
+
+def _limit(age: AgeLimit, op: Op) -> Expression:
+    """Whole years and months by calendar, all shorter units in whole days: a birth has a date and no hour."""
+    if age.unit in _FACTS:
+        return Fact(fact=_FACTS[age.unit], op=op, value=age.number)
+    rounded = math.ceil if op is Op.GE else math.floor
+    days = rounded(age.number * _DAYS[age.unit])
+    return DaysSince(days_since=FactDate(fact="birth-date"), op=op, value=days)

@@ -1,0 +1,1 @@
+"""Matching: verdicts, gates and what changed between two of them. Pure."""
