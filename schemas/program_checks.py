@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from schemas.program_files import LoadedProgram, load_program, load_programs, program_folders
 from schemas.programs import Policy, Program, StepId
+from schemas.vocabulary_files import check_vocabulary
 from schemas.yaml_files import FileProblem, ProgramFilesError
 
 _PLAIN_WORDS = frozenset({"a", "and", "at", "care", "center", "centre", "clinic", "for", "in", "of", "program", "the"})
@@ -27,7 +28,7 @@ def check_programs(root: Traversable, *, demo: bool = False) -> list[FileProblem
         except ProgramFilesError as error:
             problems += error.problems
             continue
-        problems += check_program(loaded)
+        problems += [*check_program(loaded), *check_vocabulary(folder)]
         if loaded.program.public_code in codes:
             problems.append(loaded.sources.problem(["public_code"], "another program has it"))
         codes.add(loaded.program.public_code)
