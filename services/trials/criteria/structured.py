@@ -1,13 +1,13 @@
 """Age and sex, which registries hold in fields of their own, as criteria like all others."""
 
-import math
 from collections.abc import Iterator
 
 from schemas.criteria import AgeLimit, AgeUnit, Criterion, Eligibility, Kind, Status
 from schemas.expressions import AllOf, DaysSince, Expression, Fact, FactDate, Op
 
 _FACTS = {AgeUnit.YEARS: "age", AgeUnit.MONTHS: "age-in-months"}
-_DAYS = {AgeUnit.WEEKS: 7.0, AgeUnit.DAYS: 1.0, AgeUnit.HOURS: 1 / 24, AgeUnit.MINUTES: 1 / 1440}
+_DAY = 1440
+_MINUTES = {AgeUnit.WEEKS: 7 * _DAY, AgeUnit.DAYS: _DAY, AgeUnit.HOURS: 60, AgeUnit.MINUTES: 1}
 
 
 def structured(eligibility: Eligibility) -> tuple[Criterion, ...]:
@@ -33,6 +33,6 @@ def _limit(age: AgeLimit, op: Op) -> Expression:
     """Whole years and months by calendar, all shorter units in whole days: a birth has a date and no hour."""
     if age.unit in _FACTS:
         return Fact(fact=_FACTS[age.unit], op=op, value=age.number)
-    rounded = math.ceil if op is Op.GE else math.floor
-    days = rounded(age.number * _DAYS[age.unit])
+    minutes = age.number * _MINUTES[age.unit]
+    days = -(-minutes // _DAY) if op is Op.GE else minutes // _DAY
     return DaysSince(days_since=FactDate(fact="birth-date"), op=op, value=days)
