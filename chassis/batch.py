@@ -1,4 +1,7 @@
-"""A batch of records becomes one transaction: events applied, dead letters buried, positions moved, or nothing.
+"""A batch of records becomes one transaction: events applied and positions moved, or nothing.
+
+Its dead letters, if any, are buried in one just before: what is known under their keys is marked as incomplete before
+anything acts on what came after them, and a service's locks are had all at once, in order, in either of the two.
 
 If it fails on data it is split in halves down to the record, which becomes a dead letter; so a bad record costs its
 neighbours some time and nothing else. If it fails because the store is away, ``Unavailable`` says so, and nothing is
@@ -29,7 +32,7 @@ Returns how many were stale: of a version already seen, without effect.
 """
 
 Buried = Callable[[AsyncConnection, Sequence[DeadLetter]], Awaitable[None]]
-"""The service's own marks for letters, in the same transaction: what is known under their keys is incomplete."""
+"""The service's own marks for letters, in their transaction: what is known under their keys is incomplete."""
 
 TRANSIENT_SECONDS = 15.0
 """How long one batch may try its ``Transient`` records again, all together: well below the rebalance time-out."""
@@ -148,19 +151,22 @@ class Batches:
         rows = self._rows_after(batch)
         events = [each.event for each in batch if each.event is not None]
         letters = [each.letter for each in batch if each.letter is not None]
-        stale = 0
+        if letters:
+            await self._bury(letters)
         async with self.store.write() as connection:
-            if events:
-                stale = await self.apply(connection, events)
-            if letters:
-                new = await bury(connection, self.tables.dead_letters, self.outbox, self.group, letters)
-                await self.buried(connection, new)
+            stale = await self.apply(connection, events) if events else 0
             await record_progress(connection, self.tables.positions, self.group, progress)
         self._rows = rows
         self.metrics.count("events_consumed_total", len(events), **self.labels)
         self.metrics.count("events_stale_total", stale, **self.labels)
         for each in batch:
             self._report(each)
+
+    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        """A letter that was stored before is neither stored nor marked again, so a batch can be tried again."""
+        async with self.store.write() as connection:
+            new = await bury(connection, self.tables.dead_letters, self.outbox, self.group, letters)
+            await self.buried(connection, new)
 
     def _rows_after(self, batch: Sequence[Decoded]) -> Mapping[int, frozenset[object]]:
         """Per partition the keys of the dead letters in a row, once ``batch`` is stored. One bad key counts once."""

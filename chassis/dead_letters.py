@@ -1,7 +1,7 @@
 """Dead letters: records that can't be handled, parked with their original bytes and a reason.
 
-A letter is stored in the same transaction as the batch it stood in, as a row here and as an outbox row for the topic
-``<topic>.<group>.dlq``: so a letter that can't be stored is an outage of the store like any other, and nothing is
+A letter is stored just before the batch it stood in, as a row here and, in the same transaction, as an outbox row for
+the topic ``<topic>.<group>.dlq``: so one that can't be stored is an outage of the store like any other, and nothing is
 committed past a record that left no trace. The row is what ``chassis.redrive`` works on; the topic is a copy for
 others.
 """

@@ -21,6 +21,7 @@ from services.notifier.store.patients import (
     find_sharing,
     get_known,
     lock_or_add_patients,
+    lock_patients,
     mark_incomplete,
     set_addresses,
 )
@@ -105,35 +106,36 @@ class IntakeHandlers:
     async def buried(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         """What is known of these patients is incomplete: hold their mail, tell staff."""
         now = self.planner.clock.now()
-        for letter in letters:
-            for key in await self._of(connection, letter):
-                await mark_incomplete(connection, key, +1)
-                opened = await open_entries(connection, [_letter_entry(key)], now)
-                await self.planner.tell_staff(connection, opened, now)
+        concerned = [key for letter in letters for key in await _concerned(connection, letter)]
+        await lock_or_add_patients(connection, concerned, self.master, now)
+        for key in concerned:
+            await mark_incomplete(connection, key, +1)
+            opened = await open_entries(connection, [_letter_entry(key)], now)
+            await self.planner.tell_staff(connection, opened, now)
 
     async def released(self, connection: AsyncConnection, letter: DeadLetter, event: Event[Any] | None) -> bool:
         """The letter was redriven or dismissed (no event): what it held may go on. Whether a newer state was known."""
         now = self.planner.clock.now()
-        for key in await self._of(connection, letter):
+        concerned = await _concerned(connection, letter)
+        await lock_or_add_patients(connection, concerned, self.master, now)
+        for key in concerned:
             if await mark_incomplete(connection, key, -1) == 0:
                 closed = await close_entries(connection, LETTERS, [key], [], now)
                 await self.planner.tell_staff(connection, closed, now)
-            locked = await lock_or_add_patients(connection, [key], self.master, now)
-            await self.planner.replan(connection, list(locked.values()), release_held=True)
+        marked = await lock_patients(connection, concerned, self.master)
+        await self.planner.replan(connection, list(marked.values()), release_held=True)
         return event is not None and await is_overtaken(connection, project(event, self.ring))
 
-    async def _of(self, connection: AsyncConnection, letter: DeadLetter) -> list[PatientKey]:
-        """Whom a letter concerns: what it claims is unchecked, and may be nobody's name.
 
-        Without a tenant's: every patient known under its key.
-        """
-        patient_id, tenant = _valid(_PATIENT_ID, letter.key), _valid(_TENANT, letter.tenant)
-        if patient_id is None:
-            return []
-        if tenant is None:
-            return await get_known(connection, patient_id)
-        await lock_or_add_patients(connection, [(tenant, patient_id)], self.master, self.planner.clock.now())
-        return [(tenant, patient_id)]
+async def _concerned(connection: AsyncConnection, letter: DeadLetter) -> list[PatientKey]:
+    """Whom a letter concerns: what it claims is unchecked, and may be nobody's name.
+
+    Without a tenant's: every patient known under its key.
+    """
+    patient_id, tenant = _valid(_PATIENT_ID, letter.key), _valid(_TENANT, letter.tenant)
+    if patient_id is None:
+        return []
+    return [(tenant, patient_id)] if tenant else await get_known(connection, patient_id)
 
 
 def _valid(kind: TypeAdapter[str], text: str | None) -> str | None:

@@ -132,6 +132,25 @@ async def test_a_letter_that_cannot_be_stored_is_an_outage(service: Service) -> 
     assert await service.outgoing() == []
 
 
+async def test_letters_are_stored_before_any_event_and_in_a_transaction_of_their_own(service: Service) -> None:
+    """So that whoever marks what a letter concerns holds no lock of the events'."""
+
+    def fail() -> None:
+        raise ConnectionResetError
+
+    key = a_key()
+    batch = [*good(withdrawn(TOPIC, key)), bad(1, "one")]
+    service.before_apply = fail
+    with pytest.raises(Unavailable):
+        await service.batches().write(batch, ())
+    assert (len(await service.letters()), await service.held_keys()) == (1, {"one"})
+    assert await service.versions() == {}
+    service.before_apply = None
+    await service.batches().write(batch, ())
+    assert await service.versions() == {key: 1}
+    assert (len(await service.letters()), len(await service.outgoing())) == (1, 1)
+
+
 async def test_too_many_dead_letters_in_a_row_stop_before_the_next_is_stored(service: Service) -> None:
     batches = service.batches()
     for offset in range(IN_A_ROW - 1):

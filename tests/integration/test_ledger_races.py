@@ -19,6 +19,7 @@ from schemas.outcomes import DeliveryState
 from schemas.registry import INTAKE_EVENTS
 from services.notifier.making import make
 from services.notifier.store.claims import Claim, LostClaimError, claim_due, claim_uncertain
+from services.notifier.store.patients import hold
 from services.notifier.store.releases import release, release_expired
 from services.notifier.tables import deliveries, patients, worklist
 from tests.support.clinic import Clinic, clinic, new_id
@@ -247,6 +248,53 @@ async def test_a_letter_is_held_against_the_patient_however_its_key_is_spelt(sto
             async with desk.notifier.store.write() as connection:
                 await desk.notifier.handlers.buried(connection, [letter(spelt, tenant)])
         assert [row.incomplete for row in await read(desk, select(patients))] == [2]
+
+
+async def test_letters_lock_their_patients_in_the_order_of_everybody_else(store_settings: StoreSettings) -> None:
+    if not on_postgresql(store_settings):
+        pytest.skip("SQLite has one writer")
+    async with clinic(store_settings, NOBODY) as desk:
+        first, second = sorted([(await booked(desk, email=f"{each}@example.org"))[0] for each in "ab"])
+        handlers, store = desk.notifier.handlers, desk.notifier.store
+
+        async def bury_both() -> None:
+            async with store.write() as connection:
+                await handlers.buried(connection, [letter(second, "cedars"), letter(first, "cedars")])
+
+        async with store.write() as connection:
+            await hold(connection, [("cedars", first)])
+            burying = asyncio.create_task(bury_both())
+            await eventually(lambda: waiting(desk))
+            await hold(connection, [("cedars", second)])  # held by who waits for the first, it would be a deadlock
+        await burying
+        assert [row.incomplete for row in await read(desk, select(patients))] == [1, 1]
+
+
+async def test_a_letter_of_no_tenant_releases_its_patients_in_that_order_too(store_settings: StoreSettings) -> None:
+    if not on_postgresql(store_settings):
+        pytest.skip("SQLite has one writer")
+    async with clinic(store_settings, NOBODY) as desk:
+        desk.tenant = "kaiser"
+        patient = new_id()
+        await desk.hear(desk.patient(patient))  # found first
+        desk.tenant = "cedars"
+        await desk.hear(desk.patient(patient))
+        handlers, store = desk.notifier.handlers, desk.notifier.store
+        nobodys = letter(patient, None)
+        async with store.write() as connection:
+            await handlers.buried(connection, [nobodys])
+
+        async def dismiss() -> None:
+            async with store.write() as connection:
+                await handlers.released(connection, nobodys, None)
+
+        async with store.write() as connection:
+            await hold(connection, [("cedars", patient)])
+            releasing = asyncio.create_task(dismiss())
+            await eventually(lambda: waiting(desk))
+            await hold(connection, [("kaiser", patient)])
+        await releasing
+        assert [row.incomplete for row in await read(desk, select(patients))] == [0, 0]
 
 
 async def test_a_patient_who_cannot_be_planned_holds_up_nobody_else(store_settings: StoreSettings) -> None:
