@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from schemas.bounded import MAX_LEVELS, TooDeepError, too_deep
+
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
@@ -36,7 +38,7 @@ def compose(file: Traversable, name: str) -> yaml.MappingNode:
     """The file's tree; ``ProgramFilesError`` for what isn't one mapping of plain YAML. ``name`` stands in problems."""
     try:
         text = file.read_text(encoding="utf-8")
-        aliases = [each for each in yaml.parse(text, yaml.BaseLoader) if isinstance(each, yaml.AliasEvent)]
+        aliases = [each for each in _events(text) if isinstance(each, yaml.AliasEvent)]
         node = yaml.compose(text, yaml.BaseLoader)
     except FileNotFoundError:
         raise ProgramFilesError([FileProblem(name, 1, "is missing")]) from None
@@ -44,6 +46,8 @@ def compose(file: Traversable, name: str) -> yaml.MappingNode:
         raise ProgramFilesError([FileProblem(name, 1, "is not UTF-8")]) from None
     except yaml.YAMLError as error:
         raise ProgramFilesError([_not_yaml(error, name)]) from None
+    except TooDeepError as error:
+        raise ProgramFilesError([FileProblem(name, error.line, str(error))]) from None
     if aliases:
         problems = [FileProblem(name, line_of(each), "has an alias; write the value again") for each in aliases]
         raise ProgramFilesError(problems)
@@ -52,6 +56,16 @@ def compose(file: Traversable, name: str) -> yaml.MappingNode:
     if unclear := [FileProblem(name, line_of(key), reason) for key, reason in _unclear(node)]:
         raise ProgramFilesError(unclear)
     return node
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """All events; ``TooDeepError`` before what composes them recurses too far."""
+    level = 0
+    for each in yaml.parse(text, yaml.BaseLoader):
+        level += isinstance(each, yaml.CollectionStartEvent) - isinstance(each, yaml.CollectionEndEvent)
+        if level > MAX_LEVELS:
+            raise too_deep(text, each.start_mark.index if each.start_mark else 0)
+        yield each
 
 
 def _not_yaml(error: yaml.YAMLError, name: str) -> FileProblem:
