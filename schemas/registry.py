@@ -3,18 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas import appointment, outcomes, patient
+from schemas import appointment, outcomes, patient, trials
 from schemas.base import Contract
 from schemas.envelope import SCHEMA_BASE, TYPE_PREFIX
 
 INTAKE_EVENTS = "intake.events.v1"
 NOTIFIER_REQUESTS = "notifier.requests.v1"
 NOTIFIER_OUTCOMES = "notifier.outcomes.v1"
+TRIALS_CATALOG = "trials.catalog.v1"
+TRIALS_MATCHES = "trials.matches.v1"
+TRIALS_OUTCOMES = "trials.outcomes.v1"
+TRIALS_DIGESTS = "trials.digests.v1"
+TRIALS_SUBSCRIPTION = "trials.subscription.<id>.v1"
+"""One topic for each subscription, named by its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event type. ``posted`` is None for what can't be posted; ``subject`` is the family of its subject."""
+    """One event type. ``posted`` is None for what can't be posted; ``subject`` is the family of its subject.
+
+    ``more_topics`` carry it, too: another producer says the same of itself.
+    """
 
     name: str
     subject: str
@@ -22,6 +31,7 @@ class EventType:
     topic: str
     posted: type[Contract] | None = None
     major: int = 1
+    more_topics: tuple[str, ...] = ()
 
     @property
     def wire(self) -> str:
@@ -34,12 +44,17 @@ class EventType:
 
 
 def _types(
-    topic: str, subject: str, data: type[Contract], posted: type[Contract] | None, *names: str
+    topic: str,
+    subject: str,
+    data: type[Contract],
+    posted: type[Contract] | None,
+    *names: str,
+    more: tuple[str, ...] = (),
 ) -> list[EventType]:
-    return [EventType(name, subject, data, topic, posted) for name in names]
+    return [EventType(name, subject, data, topic, posted, more_topics=more) for name in names]
 
 
-_P, _A = patient, appointment
+_P, _A, _T = patient, appointment, trials
 _ALL: list[EventType] = [
     *_types(INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientPosted, "patient.registered", "patient.updated"),
     *_types(INTAKE_EVENTS, "patient", _P.PatientState, _P.PatientReason, "patient.restricted", "patient.unrestricted"),
@@ -73,7 +88,17 @@ _ALL: list[EventType] = [
         "delivery.cancelled", "delivery.missed", "delivery.failed", "delivery.uncertain",
     ),
     *_types(NOTIFIER_OUTCOMES, "answer", outcomes.Answer, None, "answer.given"),
-    *_types(NOTIFIER_OUTCOMES, "worklist", outcomes.WorklistItem, None, "worklist.opened", "worklist.closed"),
+    *_types(
+        NOTIFIER_OUTCOMES, "worklist", outcomes.WorklistItem, None, "worklist.opened", "worklist.closed",
+        more=(TRIALS_OUTCOMES,),
+    ),
+    *_types(TRIALS_CATALOG, "trial", _T.TrialState, None, "trial.published", "trial.changed", "trial.closed"),
+    *_types(TRIALS_MATCHES, "match", _T.MatchState, None, "match.found", "match.changed", "match.withdrawn"),
+    *_types(
+        TRIALS_SUBSCRIPTION, "report", _T.MatchReport, None,
+        "report.found", "report.changed", "report.withdrawn", "report.summary", "report.test",
+    ),
+    *_types(TRIALS_DIGESTS, "digest", _T.DigestRequest, None, "digest.requested"),
 ]  # fmt: skip
 
 EVENT_TYPES: Mapping[str, EventType] = {each.name: each for each in _ALL}

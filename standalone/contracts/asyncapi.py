@@ -15,8 +15,9 @@ from chassis.broker import kafka_broker
 from chassis.settings import KafkaSettings
 from schemas.envelope import Envelope
 from schemas.registry import EVENT_TYPES, EventType
-from schemas.topics import ALL_TOPICS, TOPICS, Topic, dead_letter_topic
+from schemas.topics import ALL_TOPICS, SUBSCRIPTION, TOPICS, Topic, dead_letter_topic
 
+DECLARED = {**ALL_TOPICS, SUBSCRIPTION.name: SUBSCRIPTION}
 SCHEMA_VERSION = "3.0.0"
 TITLE = "Upright"
 BINDING = "0.5.0"
@@ -34,7 +35,7 @@ def asyncapi() -> Document:
         topic = document["channels"][name]["address"]
         operation.pop("messages")  # left out: all of the channel's
         operation["channel"] = {"$ref": f"#/channels/{topic}"}
-    document["channels"] = {name: _channel(topic) for name, topic in ALL_TOPICS.items()}
+    document["channels"] = {name: _channel(topic) for name, topic in DECLARED.items()}
     document["components"] = {
         "messages": {each.wire: _message(each) for each in EVENT_TYPES.values()},
         "schemas": {"Headers": _headers()},
@@ -60,7 +61,7 @@ def _broker(service: str) -> KafkaBroker:
 
 def _channel(topic: Topic) -> Document:
     source = _original(topic)
-    messages = [each.wire for each in EVENT_TYPES.values() if each.topic == source.name]
+    messages = [each.wire for each in EVENT_TYPES.values() if source.name in (each.topic, *each.more_topics)]
     return {
         "address": topic.name,
         "messages": {wire: {"$ref": f"#/components/messages/{wire}"} for wire in messages},
@@ -88,7 +89,7 @@ def _original(topic: Topic) -> Topic:
 
 
 def _message(event: EventType) -> Document:
-    key = "trial or subscription" if "patient" not in TOPICS[event.topic].key else "patient id"
+    key = DECLARED[event.topic].key
     return {
         "name": event.wire,
         "contentType": "application/json",

@@ -25,29 +25,65 @@ _JUDGED = {
 
 
 def incompatibilities(old: Schema, new: Schema) -> list[str]:
-    """Why ``new`` doesn't accept all that ``old`` did; empty when it does."""
-    try:
-        was, now = _plain(old, old.get("$defs", {})), _plain(new, new.get("$defs", {}))
-    except RecursionError:
-        return ["the whole: contains itself, and whether that is compatible can't be judged"]
-    if was == now:
-        return []
-    return [*_unjudged(was, now)] or [*_refused(was, now, ())]
+    """Why ``new`` doesn't accept all that ``old`` did; empty when it does.
+
+    Where a definition contains itself each model is judged on its own, and where it is referred to its name stands for
+    it: if each of them accepts what it did as long as the others do, all of them do.
+    """
+    before, after = old.get("$defs", {}), new.get("$defs", {})
+    named = _models(before) | _models(after) if _recurs(before) or _recurs(after) else frozenset()
+    found = _differences(_plain(old, before, named), _plain(new, after, named))
+    for name in sorted(named & before.keys() & after.keys()):
+        inner = _differences(_plain(before[name], before, named), _plain(after[name], after, named))
+        found += [f"{name}.{each}" for each in inner]
+    return found
 
 
-def _plain(node: Schema, defs: Schema) -> dict[str, Any]:
+def _differences(was: Schema, now: Schema) -> list[str]:
+    return [] if was == now else [*_unjudged(was, now)] or [*_refused(was, now, ())]
+
+
+def _recurs(defs: Schema) -> bool:
+    """Whether a definition contains itself, directly or through others."""
+    direct = {name: frozenset(_names(each)) for name, each in defs.items()}
+    reached = dict(direct)
+    for _ in direct:
+        reached = {name: its.union(*(reached[each] for each in its)) for name, its in reached.items()}
+    return any(name in its for name, its in reached.items())
+
+
+def _models(defs: Schema) -> frozenset[str]:
+    return frozenset(name for name, each in defs.items() if each.get("type") == "object")
+
+
+def _names(node: Any) -> Iterator[str]:
+    """Of the definitions a schema refers to."""
+    if isinstance(node, Mapping):
+        if "$ref" in node:
+            yield node["$ref"].rpartition("/")[2]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _names(each)
+
+
+def _plain(node: Schema, defs: Schema, named: frozenset[str]) -> dict[str, Any]:
     """References resolved, annotations dropped, ``const`` and ``format`` in words that ``jsonsubschema`` knows."""
     if "$ref" in node:
         beside = {key: value for key, value in node.items() if key != "$ref"}
-        return _plain({**defs[node["$ref"].rpartition("/")[2]], **beside}, defs)
+        name = node["$ref"].rpartition("/")[2]
+        target = {"type": "string", "pattern": f"^{name}$"} if name in named else defs[name]
+        return _plain({**target, **beside}, defs, named)
     plain = {key: value for key, value in node.items() if key not in _SILENT}
+    if "oneOf" in plain:
+        plain["anyOf"] = plain.pop("oneOf")  # the members of a union of models exclude each other
     for key in ("items", "additionalProperties"):
         if isinstance(plain.get(key), Mapping):
-            plain[key] = _plain(plain[key], defs)
+            plain[key] = _plain(plain[key], defs, named)
     if "properties" in plain:
-        plain["properties"] = {name: _plain(each, defs) for name, each in plain["properties"].items()}
+        plain["properties"] = {name: _plain(each, defs, named) for name, each in plain["properties"].items()}
     if "anyOf" in plain:
-        plain["anyOf"] = [_plain(each, defs) for each in plain["anyOf"]]
+        plain["anyOf"] = [_plain(each, defs, named) for each in plain["anyOf"]]
     if plain.get("required") == []:
         del plain["required"]  # what draft 4 forbids and later drafts take for nothing
     if "const" in plain:

@@ -19,7 +19,7 @@ from schemas.blocks import Block, blocks_of
 from schemas.envelope import Envelope
 from schemas.registry import EVENT_TYPES, INTAKE_EVENTS, EventType
 from schemas.sealed import Sealed
-from standalone.contracts.people import CHANGED, CREATED, DATA, OWN, PROGRAM, SEALED, SUBJECT_ID
+from standalone.contracts.people import CHANGED, CREATED, DATA, KEY_FIELD, OWN, PROGRAM, SEALED, SUBJECT_ID
 
 KEY_ID = "example"
 KEY = bytes(range(32))
@@ -78,9 +78,9 @@ def _envelope(event: EventType, data: Contract) -> Envelope:
     own = {
         "source": f"https://upright.example/programs/{PROGRAM}/console",
         "subject": _subject(event),
-        "partitionkey": getattr(data, "patient_id", None),
+        "partitionkey": getattr(data, KEY_FIELD.get(event.subject, "patient_id"), None),
         "correlationid": f"example-{event.name}",
-        "sequence": getattr(data, "version", None),
+        "sequence": getattr(data, "version", getattr(data, "sequence", None)),
         "dataregulation": "HIPAA",
         "tenant": TENANT,
     }

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from schemas import appointment, outcomes, patient
+from schemas import appointment, outcomes, patient, trials
 from schemas.base import Contract
 
 PATIENT = "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10"
 APPOINTMENT = "8c2b7d44-1f0e-4a57-b0c6-55d1f9e3a721"
 PAPERWORK = "b7a0c1de-93f4-4e0b-8a52-2d6f10c4e983"
 DELIVERY = "d94e6f02-7b1c-4d38-a6f5-91c3e20b7a64"
+TRIAL = "2c7d9e15-4b60-4a3f-8d21-6e0f5a9b7c48"
 OTHER = "5e8a3b90-c2d7-4f61-8e14-7f0b9d6a5c32"
 ITEM = "0d6c5b4a-3e2f-4b1d-9c8a-7f6e5d4c3b2a"
 PROGRAM = "k7q2m9"
@@ -67,6 +68,49 @@ DATA: Mapping[type[Contract], Mapping[str, Any]] = {
         **_VERSIONED, "item_id": ITEM, "program": PROGRAM, "code": "too_late", "appointment_id": APPOINTMENT,
         "paperwork_id": PAPERWORK, "delivery_id": DELIVERY, "opened_at": CREATED, "due_at": CHANGED,
     },
+    trials.TrialState: {
+        "trial_id": TRIAL, "version": 3, "registry_id": "EXAMPLE-1", "title": "An example", "status": "recruiting",
+        "sites": [{
+            "facility": "Example Clinic", "city": "Los Angeles", "state": "California", "country": "United States",
+            "status": "recruiting", "latitude": 34.05, "longitude": -118.24,
+        }],
+        "programs": [PROGRAM], "criteria_version": "1.2",
+        "eligibility": {
+            "minimum_age": {"number": 18, "unit": "years"}, "maximum_age": {"number": 65, "unit": "years"},
+            "sex": "female",
+            "criteria": [
+                {
+                    "id": "i1", "kind": "inclusion", "text": "An example of a sentence", "status": "manual",
+                    "expression": {"fact": "example-fact", "op": "ge", "value": 4, "unit": "example-unit"},
+                    "anchor": True, "waivable": False,
+                },
+                {"id": "e1", "kind": "exclusion", "text": "Another example", "status": "unparsed"},
+            ],
+            "cohorts": [{"id": "a", "name": "Cohort A", "criteria": []}],
+        },
+        "approvals": [{
+            "approval_id": "approval-1", "text_version": "2027-01", "language": "en", "status": "active",
+            "valid_until": "2027-12-31", "text": "An example of an approved text.",
+            "voluntary": "An example of a voluntary line.", "contact": "Demo Study Team, (408) 555-0150",
+        }],
+    },
+    trials.MatchState: {
+        **_VERSIONED, "match_id": OTHER, "trial_id": TRIAL, "program": PROGRAM, "verdict": "possible",
+        "facts_version": 4, "criteria_version": "1.2", "as_of": "2027-03-02", "unknown": ["e1"],
+        "withdrawn": "facts_changed", "at": CHANGED,
+    },
+    trials.MatchReport: {
+        "report_id": OTHER, "subscription_id": ITEM, "sequence": 7, "registry_id": "EXAMPLE-1",
+        "pseudonym": "0123456789abcdef0123456789abcdef", "verdict": "possible", "withdrawn": "facts_changed",
+        "criteria_version": "1.2",
+        "criteria": [{"criterion_id": "e1", "text": "Another example", "outcome": "not-known"}],
+        "summary": {"found": 3}, "at": CHANGED,
+    },
+    trials.DigestRequest: {
+        "digest_id": OTHER, "subscription_id": ITEM, "program": PROGRAM, "to": "coordinator@example.org",
+        "day": "2027-03-02", "lines": [{"registry_id": "EXAMPLE-1", "found": 1, "changed": 0, "withdrawn": 2}],
+        "expires_at": END,
+    },
 }  # fmt: skip
 """By state, without its sealed blocks."""
 
@@ -120,6 +164,9 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 SUBJECT_ID = {
     "patient": PATIENT, "plan": PATIENT, "appointment": APPOINTMENT, "paperwork": PAPERWORK, "delivery": DELIVERY,
     "worklist": ITEM, "enrolment": OTHER, "consent": OTHER, "preference": OTHER, "facts": OTHER, "request": OTHER,
-    "answer": OTHER,
+    "answer": OTHER, "trial": TRIAL, "match": OTHER, "report": OTHER, "digest": OTHER,
 }  # fmt: skip
 """By the family of the subject."""
+
+KEY_FIELD = {"trial": "trial_id", "report": "pseudonym", "digest": "subscription_id"}
+"""The field that is the record's key, by the family of the subject; of all others the patient's id."""

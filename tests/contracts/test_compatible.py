@@ -127,10 +127,17 @@ def test_every_contract_refuses_another_type_of_any_field(name: str) -> None:
             assert incompatibilities(old, new) != [], field
 
 
-def test_a_schema_that_contains_itself_is_refused() -> None:
-    loop = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Loop"}}}
-    contains_itself = {**loop, "$defs": {"Loop": loop}}
-    assert "can't be judged" in incompatibilities(contains_itself, {"type": "object"})[0]
+def test_a_schema_that_contains_itself_is_judged_definition_by_definition() -> None:
+    def tree(**fields: Any) -> dict[str, Any]:
+        fields["of"] = {"type": "array", "items": {"$ref": "#/$defs/Node"}}
+        node = {"type": "object", "additionalProperties": False, "properties": fields}
+        return {"type": "object", "properties": {"tree": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": node}}
+
+    old = tree(value={"type": "string", "maxLength": 20})
+    assert incompatibilities(old, tree(value={"type": "string", "maxLength": 21})) == []
+    assert incompatibilities(old, tree(value={"type": "string", "maxLength": 19})) != []
+    assert incompatibilities(old, tree())[0].startswith("Node.")
+    assert incompatibilities(old, {"type": "object", "properties": {"tree": {"type": "object"}}}) != []
 
 
 def test_a_model_with_one_more_optional_field_is_compatible_and_with_a_required_one_is_not() -> None:

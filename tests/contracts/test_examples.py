@@ -17,6 +17,7 @@ from schemas.envelope import Envelope
 from schemas.registry import BY_WIRE, EVENT_TYPES, EventType
 from standalone.contracts.__main__ import ROOT
 from standalone.contracts.examples import KEY, KEY_ID
+from standalone.contracts.people import KEY_FIELD
 
 EXAMPLES = sorted((ROOT / "examples").rglob("*.json"))
 NAMES = [str(each.relative_to(ROOT / "examples")) for each in EXAMPLES]
@@ -78,8 +79,8 @@ def test_its_subject_key_and_version_agree_with_its_data(file: Path) -> None:
     record, envelope, event, _ = read(file)
     data = record["data"]
     assert record["topic"] == event.topic
-    assert envelope.partitionkey == record["key"] == data.get("patient_id")
-    assert envelope.sequence == data.get("version")
+    assert envelope.partitionkey == record["key"] == data.get(KEY_FIELD.get(event.subject, "patient_id"))
+    assert envelope.sequence == data.get("version", data.get("sequence"))
     if envelope.subject:
         family, _, subject = envelope.subject.partition("/")
         assert family == event.subject

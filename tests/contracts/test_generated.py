@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from schemas.registry import EVENT_TYPES
-from schemas.topics import ALL_TOPICS
+from schemas.topics import ALL_TOPICS, SUBSCRIPTION
 from standalone.contracts import files
 from standalone.contracts.__main__ import ROOT, app
 from standalone.contracts.asyncapi import asyncapi
@@ -134,7 +134,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 
 def test_the_asyncapi_document_names_every_topic_with_its_layout_and_every_reader_and_writer() -> None:
     document = asyncapi()
-    assert document["channels"].keys() == ALL_TOPICS.keys()
+    assert document["channels"].keys() == {*ALL_TOPICS, SUBSCRIPTION.name}
     used = {(each["action"], each["channel"]["$ref"].rpartition("/")[2]) for each in document["operations"].values()}
     for name, topic in ALL_TOPICS.items():
         channel = document["channels"][name]

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from schemas.registry import EVENT_TYPES
-from schemas.topics import ALL_TOPICS, TOPICS, Topic, dead_letter_topic
+from schemas.registry import EVENT_TYPES, TRIALS_CATALOG
+from schemas.topics import ALL_TOPICS, SUBSCRIPTION, TOPICS, Topic, dead_letter_topic, subscription_topic
 
 SERVICES = {"intake", "notifier", "trials"}
 
@@ -15,10 +15,21 @@ def test_it_has_owner_producers_consumers_and_24_partitions(topic: Topic) -> Non
     assert topic.owner in SERVICES
     assert topic.producers
     assert set(topic.producers) <= SERVICES
-    assert topic.groups
+    assert topic.groups or topic.readers
     assert set(topic.consumers) <= SERVICES
-    assert topic.key == "patient id"
+    assert topic.key in {"patient id", "trial id", "subscription id"}
     assert topic.partitions == 24
+
+
+def test_what_is_read_from_its_start_by_everybody_is_compacted_and_has_no_group() -> None:
+    tables = [topic for topic in TOPICS.values() if topic.readers]
+    assert [(topic.name, topic.compacted, topic.groups) for topic in tables] == [(TRIALS_CATALOG, True, ())]
+
+
+def test_each_subscription_has_a_topic_of_its_own() -> None:
+    one, other = subscription_topic("a"), subscription_topic("b")
+    assert (one.name, other.name) == ("trials.subscription.a.v1", "trials.subscription.b.v1")
+    assert one.partitions == SUBSCRIPTION.partitions == 1
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=str)
@@ -41,7 +52,8 @@ def test_names_have_dots_and_never_underscores() -> None:
 
 
 def test_every_event_goes_to_a_declared_topic_and_every_topic_carries_events() -> None:
-    assert {event.topic for event in EVENT_TYPES.values()} == TOPICS.keys()
+    carried = {topic for event in EVENT_TYPES.values() for topic in (event.topic, *event.more_topics)}
+    assert carried == {*TOPICS, SUBSCRIPTION.name}
 
 
 def test_heartbeats_are_declared_where_their_event_goes() -> None:
