@@ -12,18 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import insert, select
-
 from chassis.clock import CivilClock
-from chassis.http_server import HttpServer
 from chassis.metrics import MetricsRegistry
-from chassis.migrations import migrate
 from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
 from chassis.topics import apply as apply_topics
 from schemas.program_checks import sound_programs
 from schemas.programs import Program
-from schemas.registry import INTAKE_EVENTS
-from schemas.topics import ALL_TOPICS, TOPICS
+from schemas.topics import ALL_TOPICS
 from services.intake.app import Intake
 from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings
@@ -31,11 +26,11 @@ from services.notifier.app import Notifier
 from services.notifier.app import build as build_notifier
 from services.notifier.sender import Hook, nothing
 from services.notifier.settings import NotifierSettings
-from services.notifier.store.moments import GROUP
-from services.notifier.tables import arming, consumer
+from standalone import arming
 from standalone.broker import EmbeddedBroker
 from standalone.keys import load_keys
 from standalone.mailbox import Mailbox
+from standalone.serving import Serving, listen
 from standalone.waiting import until
 
 Name = Literal["intake", "notifier"]
@@ -54,12 +49,6 @@ class Outside:
 
     kafka: KafkaSettings
     stores: Mapping[Name, StoreSettings]
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    service: Intake | Notifier
-    server: HttpServer
 
 
 class System:
@@ -85,7 +74,7 @@ class System:
         self.registry = MetricsRegistry()
         self.ports: dict[Name, int] = {name: (ports or {}).get(name, 0) for name in SERVICES}
         self._outside = outside
-        self._running: dict[Name, _Running] = {}
+        self._running: dict[Name, Serving] = {}
 
     async def start_broker(self) -> None:
         """The embedded broker, unless one from outside is used, and the topics. Raises ``BrokerUnavailableError``."""
@@ -149,11 +138,7 @@ class System:
 
     async def arm(self, at: datetime) -> None:
         """Be responsible for every tenant's mail from ``at`` on, unless it is armed already."""
-        async with self.notifier.store.write() as connection:
-            armed = set((await connection.execute(select(arming.c.tenant))).scalars())
-            new = [{"tenant": each, "armed_at": at} for each in self.tenants if each not in armed]
-            if new:
-                await connection.execute(insert(arming), new)
+        await arming.arm(self.notifier.store, self.tenants, at)
 
     async def failed(self) -> None:
         """Return once a part of a service has died."""
@@ -166,15 +151,8 @@ class System:
 
     async def ready(self, within: float = READY_WITHIN) -> None:
         """Wait until the notifier stands at the end of every partition and has heard intake on it."""
-        if not await until(self._fresh, within):
+        if not await until(lambda: arming.is_fresh(self.notifier.store), within):
             raise NotReadyError(f"not ready within {within:.0f} s; see {self.folder}")
-
-    async def _fresh(self) -> bool:
-        at = consumer.positions.c
-        known = (at.consumer_group == GROUP) & at.caught_up_at.is_not(None) & at.fresh_as_of.is_not(None)
-        async with self.notifier.store.read() as connection:
-            found = await connection.execute(select(at.partition).where(known))
-        return len(found.all()) == TOPICS[INTAKE_EVENTS].partitions
 
     # services
 
@@ -183,24 +161,14 @@ class System:
         if name in self._running:
             return
         build: Callable[[], Intake | Notifier] = self._build_intake if name == "intake" else self._build_notifier
-        service = build()
-        try:
-            await migrate(service.store, f"services.{name}")
-            server = HttpServer(service.app, self._http(name))
-            self.ports[name] = await server.start()
-        except BaseException:
-            await service.close()
-            raise
-        self._running[name] = _Running(service, server)
-        await service.supervisor.start()
+        running = await listen(build(), f"services.{name}", self._http(name))
+        self.ports[name], self._running[name] = running.port, running
+        await running.service.supervisor.start()
 
     async def stop_service(self, name: Name) -> None:
         """As a rolling restart would: what is in flight is finished or given back. Nothing if it doesn't run."""
-        running = self._running.pop(name, None)
-        if running is not None:
-            await running.server.stop()
-            await running.service.supervisor.stop()
-            await running.service.close()
+        if running := self._running.pop(name, None):
+            await running.stop()
 
     def _http(self, name: Name) -> HttpSettings:
         return HttpSettings(port=self.ports[name], api_keys=self.keys.settings)
