@@ -5,7 +5,7 @@ import pytest
 from chassis import logs
 from chassis.settings import LogLevel, ObservabilitySettings
 
-pytest_plugins = ["tests.support.stores", "tests.support.kafka"]
+pytest_plugins = ["tests.support.scheduling", "tests.support.stores", "tests.support.kafka"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""One started hospital for all tests of a module, and a town of each test's own in it."""
+"""One started hospital on each stage for all tests of a module, and a town of each test's own in it."""
 
 from collections.abc import AsyncIterator
 
@@ -7,11 +7,13 @@ import pytest_asyncio
 
 from standalone.demo.equation import equation
 from tests.support.hospital import Hospital, Town, next_morning, open_hospital
+from tests.support.stage import STAGES, servers_of
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hospital(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
-    async with open_hospital(tmp_path_factory.mktemp("hospital")) as opened:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STAGES)
+async def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
+    folder = tmp_path_factory.mktemp("hospital")
+    async with servers_of(request.param) as outside, open_hospital(folder, outside) as opened:
         yield opened
 
 

@@ -28,7 +28,7 @@ from services.notifier.tables import consumer
 from tests.support.hospital import TENANT, Person, Town, at, spoken
 from tests.support.producer import Producer
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bad records")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REMINDER = "Appointment reminder"
 HELD = ("P7D", "held", "truth_incomplete")

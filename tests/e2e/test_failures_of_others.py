@@ -27,7 +27,7 @@ from tests.support.hospital import (
 )
 from tests.support.producer import Producer
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("failures of others")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REMINDER = "Appointment reminder"
 CHANGED = "Your appointment has changed"

@@ -25,7 +25,6 @@ CONNECTIONS = SmtpSettings(host="127.0.0.1").connections
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.xdist_group("outages"),
     pytest.mark.timeout(400),
 ]
 

@@ -28,7 +28,7 @@ from services.notifier.tables import deliveries, patients
 from standalone.demo.offsets import Offsets
 from standalone.demo.quiet import is_quiet
 from standalone.mailbox import Message as Mail
-from standalone.system import System
+from standalone.system import Outside, System
 from tests.support.eventually import eventually
 
 CEDARS, TENANT = "k7q2m9", "cedars"
@@ -275,8 +275,8 @@ class Person:
 
 
 @asynccontextmanager
-async def open_hospital(folder: Path) -> AsyncIterator[Hospital]:
-    """Everything up on the embedded parts, fresh, and responsible from now on."""
+async def open_hospital(folder: Path, outside: Outside | None = None) -> AsyncIterator[Hospital]:
+    """Everything up, fresh, and responsible from now on; on the embedded parts unless there are others."""
     clock = SimulatedClock(OPENED)
     claimed: dict[str, Callable[[], Awaitable[None]]] = {}
     opened: list[Hospital] = []
@@ -284,7 +284,7 @@ async def open_hospital(folder: Path) -> AsyncIterator[Hospital]:
     async def hook(claim: Claim) -> None:
         await opened[0].while_claimed(claim)
 
-    system = System(folder, clock, simulated=True, before_guard=hook)
+    system = System(folder, clock, simulated=True, before_guard=hook, outside=outside)
     await system.start()
     offsets = Offsets(system.kafka)
     try:

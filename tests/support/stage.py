@@ -1,4 +1,4 @@
-"""The demo's story for tests: on the embedded parts, or on Apache Kafka and PostgreSQL where they are set."""
+"""The whole system for tests: on the embedded parts, and on Apache Kafka and PostgreSQL where they are set."""
 
 import os
 from collections.abc import AsyncIterator
@@ -19,25 +19,29 @@ from tests.support.eventually import eventually
 from tests.support.stores import postgresql_schema
 
 SERVERS = "TEST_KAFKA" in os.environ and "TEST_POSTGRES" in os.environ
-REAL = [pytest.param("servers", marks=[pytest.mark.servers, pytest.mark.xdist_group("topics")])] if SERVERS else []
+REAL = [pytest.param("servers", marks=pytest.mark.servers)] if SERVERS else []
 STAGES = ["embedded", *REAL]
-"""On real Kafka the topics have their fixed names, so one test at a time uses them (``xdist_group``)."""
+"""On real Kafka the topics have their fixed names, so one test at a time uses them: ``tests.support.scheduling``."""
 
 
 @asynccontextmanager
 async def on_stage(kind: str, folder: Path) -> AsyncIterator[Driver]:
-    """A driver that has started and told nothing yet."""
+    """A driver of the demo's story that has started and told nothing yet."""
+    async with servers_of(kind) as outside, _started(Driver(folder, outside=outside)) as driver:
+        yield driver
+
+
+@asynccontextmanager
+async def servers_of(kind: str) -> AsyncIterator[Outside | None]:
+    """The real servers, with nothing unread on the topics and empty stores; None for the embedded ones."""
     if kind == "embedded":
-        async with _started(Driver(folder)) as driver:
-            yield driver
+        yield None
         return
     kafka = KafkaSettings(bootstrap=os.environ["TEST_KAFKA"])
     await apply(kafka, ALL_TOPICS.values())
     await _skip_what_others_left(kafka)
     async with postgresql_schema() as intake, postgresql_schema() as notifier:
-        outside = Outside(kafka, {"intake": intake, "notifier": notifier})
-        async with _started(Driver(folder, outside=outside)) as driver:
-            yield driver
+        yield Outside(kafka, {"intake": intake, "notifier": notifier})
 
 
 @asynccontextmanager
