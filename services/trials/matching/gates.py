@@ -66,7 +66,9 @@ def gates(
         _passage(Gate.RESTRICTED, not person.restricted, "the record is restricted"),
         _minor(person, majority),
         _passage(Gate.PROGRAM, person.program_offers_trials, "the program offers no trials"),
-        _passage(Gate.STUDY, status is RecruitmentStatus.RECRUITING, _CLOSED.get(status, f"the study's status: {status}")),
+        _passage(
+            Gate.STUDY, status is RecruitmentStatus.RECRUITING, _CLOSED.get(status, f"the study's status: {status}")
+        ),
         _site(status, sites),
         _travel(person, status, sites),
     )

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from schemas.criteria import Cohort, Criterion, Eligibility
 from services.trials.criteria.evaluate import Judge, compile_criterion
+from services.trials.criteria.explain import Tree
 from services.trials.criteria.structured import structured
 from services.trials.criteria.truth import FALSE, UNKNOWN, Truth
 from services.trials.facts.picture import Picture
@@ -55,6 +56,12 @@ class Matcher:
         """All of them, the structured ones first."""
         yield from structured(self.eligibility)
         yield from self.eligibility.every()
+
+    @cached_property
+    def trees(self) -> tuple[tuple[Tree, ...], ...]:
+        """The criteria of each cohort, to be judged in worlds that aren't."""
+        shared = tuple(Tree.of(criterion) for criterion, _ in self.shared)
+        return tuple((*shared, *(Tree.of(criterion) for criterion, _ in own)) for _, own in self.cohorts)
 
     def verdict(self, picture: Picture) -> TrialVerdict:
         """Of several cohorts the best: least failed, then least unknown, then the first."""
