@@ -8,24 +8,36 @@ from sqlalchemy import func, select
 
 from chassis import topics
 from chassis.cloudevents import read_record
-from chassis.settings import KafkaSettings, StoreSettings
+from chassis.settings import StoreSettings
 from schemas.patient import ContactBlock, PatientState, TraitsBlock
 from schemas.registry import INTAKE_EVENTS
-from schemas.topics import ALL_TOPICS, TOPICS
+from schemas.topics import ALL_TOPICS
 from services.intake.republish import Whom, republish
 from services.intake.tables import outbox
+from standalone.system import Outside
 from tests.integration.test_intake_outcomes import deliveries, plan, view
 from tests.support.eventually import eventually
 from tests.support.intake import TENANT, Desk, new_id, open_desk
-from tests.support.kafka import kafka as kafka
 from tests.support.kafka import publish, running_broker
 from tests.support.relaying import records, relaying
+from tests.support.stage import STAGES, servers_of
+
+
+@pytest.fixture(params=STAGES)
+async def outside(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Outside]:
+    """A broker that has the topics, and an empty store."""
+    async with servers_of(request.param) as servers:
+        if servers is not None:
+            yield servers
+            return
+        async with running_broker("embedded", tmp_path) as kafka:
+            await topics.apply(kafka, ALL_TOPICS.values())
+            yield Outside(kafka, {"intake": StoreSettings(url=f"sqlite:///{tmp_path / 'intake.db'}")})
 
 
 @pytest.fixture
-async def desk(kafka: KafkaSettings, tmp_path: Path) -> AsyncIterator[Desk]:
-    await topics.apply(kafka, [TOPICS[INTAKE_EVENTS]])
-    async with open_desk(StoreSettings(url=f"sqlite:///{tmp_path / 'intake.db'}"), kafka) as opened:
+async def desk(outside: Outside) -> AsyncIterator[Desk]:
+    async with open_desk(outside.stores["intake"], outside.kafka) as opened:
         yield opened
 
 
@@ -33,7 +45,7 @@ async def published(desk: Desk, location: str) -> bool:
     return bool((await desk.get(location)).json()["state"] == "published")
 
 
-async def test_a_posted_event_comes_out_of_the_broker_and_opens(desk: Desk, kafka: KafkaSettings) -> None:
+async def test_a_posted_event_comes_out_of_the_broker_and_opens(desk: Desk, outside: Outside) -> None:
     patient_id = new_id()
     rings = desk.intake.resources.rings
     async with relaying(desk.intake.relay):
@@ -41,7 +53,7 @@ async def test_a_posted_event_comes_out_of_the_broker_and_opens(desk: Desk, kafk
         await eventually(lambda: published(desk, location), within=30)
         await republish(desk.intake.resources, Whom(TENANT, patient_id))
         await eventually(lambda: all_published(desk), within=30)
-    found = [each for each in await records(kafka, INTAKE_EVENTS) if each.key == patient_id.encode()]
+    found = [each for each in await records(outside.kafka, INTAKE_EVENTS) if each.key == patient_id.encode()]
     first, snapshot = [read_record(each.headers, each.key, each.value) for each in found]
     data = PatientState.strict_json(first[1])
     assert data.contact is not None
@@ -63,16 +75,13 @@ async def all_published(desk: Desk) -> bool:
         return await connection.scalar(unsent) == 0
 
 
-async def test_a_published_plan_comes_out_of_the_timeline(tmp_path: Path) -> None:
-    async with running_broker("embedded", tmp_path) as kafka:
-        await topics.apply(kafka, list(ALL_TOPICS.values()))
-        async with open_desk(StoreSettings(url=f"sqlite:///{tmp_path / 'intake.db'}"), kafka) as desk:
-            patient_id, delivery_id = await desk.enrolled(), new_id()
-            await desk.intake.supervisor.start()
-            try:
-                await publish(kafka, [plan(patient_id, 1, view(delivery_id))])
-                await eventually(lambda: deliveries(desk, patient_id), within=40)
-            finally:
-                await desk.intake.supervisor.stop()
-            assert await deliveries(desk, patient_id) == [(delivery_id, "planned")]
-            assert desk.intake.supervisor.failed.is_set() is False
+async def test_a_published_plan_comes_out_of_the_timeline(desk: Desk, outside: Outside) -> None:
+    patient_id, delivery_id = await desk.enrolled(), new_id()
+    await desk.intake.supervisor.start()
+    try:
+        await publish(outside.kafka, [plan(patient_id, 1, view(delivery_id))])
+        await eventually(lambda: deliveries(desk, patient_id), within=40)
+    finally:
+        await desk.intake.supervisor.stop()
+    assert await deliveries(desk, patient_id) == [(delivery_id, "planned")]
+    assert desk.intake.supervisor.failed.is_set() is False
