@@ -70,8 +70,10 @@ def _is_stale(fact: RecordedFact, term: Term, as_of: date) -> bool:
 
 def _newest_of_each_source(told: Sequence[RecordedFact]) -> list[RecordedFact]:
     """By source; more than one of a source only where the moment is the same."""
-    sources = sorted({each.source for each in told})
-    return [fact for source in sources for fact in _newest([each for each in told if each.source == source])]
+    by_source: dict[str, list[RecordedFact]] = {}
+    for each in told:
+        by_source.setdefault(each.source, []).append(each)
+    return [fact for _, facts in sorted(by_source.items()) for fact in (facts if len(facts) == 1 else _newest(facts))]
 
 
 def _newest(told: Sequence[RecordedFact]) -> list[RecordedFact]:
