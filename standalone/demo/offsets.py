@@ -9,9 +9,13 @@ from aiokafka.errors import KafkaError
 from chassis.kafka import client_options
 from chassis.settings import KafkaSettings
 from schemas.topics import TOPICS, Topic
+from standalone.system import SERVICES
 
 READ = tuple(topic for topic in TOPICS.values() if topic.name.startswith(("intake.events.", "notifier.outcomes.")))
 """Topics with a running consumer; ``notifier.requests.v1`` has none yet."""
+RUNNING = tuple(f"{service}." for service in SERVICES)
+"""What the groups of services in this process begin with; a group of another commits nothing here."""
+
 OUTAGE = (KafkaError, OSError, TimeoutError)
 
 
@@ -39,7 +43,7 @@ class Offsets:
         ends = await self._ends.end_offsets(partitions)
         if kept and not any(ends.values()):
             return False
-        for group in topic.groups:
+        for group in (each for each in topic.groups if each.startswith(RUNNING)):
             committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
             if any(end > max(0, committed[each].offset) for each, end in ends.items()):
                 return False
