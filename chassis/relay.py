@@ -9,8 +9,6 @@ On the embedded broker, which keeps nothing, rows stay, and are published again 
 
 import asyncio
 import contextlib
-import time
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -18,9 +16,10 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Table, select
 
-from chassis import leases, outbox, topics
+from chassis import outbox, topics
 from chassis.errors import Unavailable
 from chassis.heartbeats import EVERY_SECONDS, Heartbeats
+from chassis.leading import Lead
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRow
 from chassis.publisher import Published, Publisher
@@ -49,14 +48,13 @@ class Relay:
         poll_seconds: float = POLL_SECONDS, heartbeat_seconds: float = EVERY_SECONDS,
     ) -> None:  # fmt: skip
         self.name = "relay"
-        self._store, self._outbox, self._leases, self._kafka, self._metrics = store, outbox, leases, kafka, metrics
+        self._store, self._outbox, self._kafka, self._metrics = store, outbox, kafka, metrics
         self._publisher = Publisher(kafka)
         self._heartbeats = Heartbeats(heartbeats, source, heartbeat_seconds)
-        self._lease_seconds, self._poll_seconds = lease_seconds, poll_seconds
-        self._token = str(uuid.uuid4())
+        self._lead = Lead(store, leases, LEASE, lease_seconds)
+        self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
         self._again = kafka.embedded
-        self._held_since: float | None = None
         self._oldest = timedelta(0)
         self._pause = 0.0
         self.state = "stopped"
@@ -95,8 +93,8 @@ class Relay:
         self._metrics.gauge("relay_lease_held", 0)
         await self._publisher.close()
         try:
-            async with asyncio.timeout(DRAIN_SECONDS), self._store.write() as connection:
-                await leases.release(connection, self._leases, LEASE, self._token)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._lead.release()
         except Exception as error:
             if not is_outage(error):
                 raise
@@ -133,7 +131,10 @@ class Relay:
         log.warning("relay_outage", error=type(error.__cause__ or error).__name__, pause=self._pause)
 
     async def _turn(self) -> bool:
-        if not await self._lead():
+        leads = await self._lead.take()
+        self._metrics.gauge("relay_lease_held", leads)
+        self.state = "relaying" if leads else "standby"
+        if not leads:
             return False
         await self._publish_kept_again()
         async with self._store.read() as connection:
@@ -143,17 +144,6 @@ class Relay:
             await self._publish(rows)
         await self._beat()
         return len(rows) == ROWS
-
-    async def _lead(self) -> bool:
-        """Whether the lease is ours for long enough for a run."""
-        now = time.monotonic()
-        if self._held_since is None or now - self._held_since > self._lease_seconds / 4:
-            async with self._store.write() as connection:
-                held = await leases.take(connection, self._leases, LEASE, self._token, self._lease_seconds)
-            self._held_since = now if held else None
-            self._metrics.gauge("relay_lease_held", held)
-        self.state = "standby" if self._held_since is None else "relaying"
-        return self._held_since is not None
 
     async def _publish_kept_again(self) -> None:
         if self._again:
