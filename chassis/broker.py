@@ -1,4 +1,4 @@
-"""FastStream's Kafka broker: security, middlewares and AsyncAPI come from it; ``chassis.consumer`` polls and commits.
+"""FastStream's Kafka broker: security, middlewares and AsyncAPI come from it; ``chassis.rounds`` polls and commits.
 
 It is consumer-only: everything that is published goes through the outbox and the relay's own producer.
 """
