@@ -6,7 +6,7 @@ from datetime import date
 from itertools import combinations, islice
 
 from schemas.criteria import Criterion, Kind
-from schemas.expressions import Atom, atoms
+from schemas.expressions import Atom, Expression, atoms
 from services.trials.criteria.evaluate import Judge, compile_criterion, judge_of
 from services.trials.criteria.nodes import joined
 from services.trials.criteria.questions import question, worlds
@@ -151,8 +151,13 @@ def _atoms(criterion: Criterion) -> Iterable[Atom]:
 def _judge(criterion: Criterion) -> Callable[[World], Truth]:
     if criterion.expression is None:
         return lambda world: UNKNOWN
-    judge = joined(criterion.expression, _leaf)
+    judge = judged_in_worlds(criterion.expression)
     return judge if criterion.kind is Kind.INCLUSION else lambda world: turned(judge(world))
+
+
+def judged_in_worlds(expression: Expression) -> Callable[[World], Truth]:
+    """The tree over the truths of its atoms."""
+    return joined(expression, _leaf)
 
 
 def _leaf(atom: Atom) -> Callable[[World], Truth]:
