@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 
 from chassis.consumer import DeadLetter
 from chassis.decoding import Record
@@ -21,7 +21,7 @@ from services.notifier.making import make
 from services.notifier.store.claims import Claim, LostClaimError, claim_due, claim_uncertain
 from services.notifier.store.patients import hold
 from services.notifier.store.releases import release, release_expired
-from services.notifier.tables import deliveries, patients, worklist
+from services.notifier.tables import arming, deliveries, patients, worklist
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.eventually import eventually
 from tests.support.sending import FIRST, VISIT, booked, check, claim, force, hand_over, one, read
@@ -66,6 +66,47 @@ async def test_two_senders_share_no_patient_and_never_wait_crosswise(store_setti
             assert len(taken) == 2
             assert len({row.lease_token for row in taken}) == 1
             await force(desk, update(deliveries).values(state="planned", lease_token=None, lease_until=None))
+
+
+async def test_a_patient_in_hand_waits_and_takes_no_other_patients_turn(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        busy, _ = await booked(desk)
+        await desk.hear(desk.visit(busy, new_id(), VISIT + timedelta(hours=2), told=True))
+        first, second = [row.delivery_id for row in await desk.rows() if row.due_at == FIRST]
+        await force(desk, update(deliveries).where(deliveries.c.delivery_id == second).values(priority=0))
+        other, _ = await booked(desk, email="other@example.org")
+        desk.clock.advance_to(FIRST)
+        for state in ("claimed", "sending"):
+            await force(desk, update(deliveries).where(deliveries.c.delivery_id == first).values(state=state))
+            assert (await claim(desk)).key == ("cedars", other)
+            await force(desk, update(deliveries).where(deliveries.c.patient_id == other).values(state="planned"))
+
+
+async def test_a_patient_in_hand_holds_up_nobody_of_the_same_id_at_another_tenant(
+    store_settings: StoreSettings,
+) -> None:
+    async with two_due(store_settings) as desk:
+        first, second = [row.delivery_id for row in await desk.rows() if row.due_at == FIRST]
+        await force(desk, update(deliveries).where(deliveries.c.delivery_id == first).values(state="sending"))
+        await force(desk, update(patients).values(tenant="kaiser"))
+        await force(desk, update(deliveries).where(deliveries.c.delivery_id == second).values(tenant="kaiser"))
+        await force(desk, insert(arming).values(tenant="kaiser", armed_at=FIRST))
+        assert (await claim(desk)).delivery_ids == (second,)
+
+
+async def test_whose_claim_has_passed_to_another_looks_at_nothing(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        claimed = await claim(desk)
+        await force(desk, update(deliveries).values(lease_until=database_now(-1)))
+        await desk.notifier.sweeper.sweep()
+        theirs = await claim(desk)
+        assert await check(desk, claimed) is None
+        assert await check(desk, replace(theirs, delivery_ids=())) is None
+        row = await one(desk, "P14D")
+        assert (row.state, row.lease_token) == ("claimed", theirs.token)
+        assert await check(desk, theirs) is not None
 
 
 async def test_what_is_backed_off_or_of_no_use_any_more_is_not_claimed(store_settings: StoreSettings) -> None:

@@ -1,5 +1,6 @@
 """What the ledger makes of an answer: in time, late, never, or to a repeat."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
@@ -103,6 +104,27 @@ async def test_a_reminder_that_may_be_lost_is_no_call(store_settings: StoreSetti
         await hand_over(desk, claimed)
         await record(desk, claimed, UNKNOWN)
         assert await open_items(desk) == set()
+
+
+async def test_what_is_said_of_the_first_mail_says_nothing_of_its_repeat(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await notice_handed_over(desk)
+        again = await claim_again(desk)
+        await hand_over(desk, again)
+        for receipt in (BUSY, UNKNOWN, ACCEPTED):
+            await record(desk, replace(again, token=new_id(), again=False), receipt)
+            assert await notices(desk) == ["sending"]
+
+
+async def test_only_a_safety_notices_bytes_are_kept_and_they_are_sealed(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await notice_handed_over(desk)
+        await booked(desk, email="other@example.org")
+        desk.clock.advance_to(FIRST)
+        await hand_over(desk, await claim(desk))
+        kept = {row.kind: row.content for row in await read(desk, select(mails))}
+        assert kept["appointment-reminder"] is None
+        assert b"Subject" not in kept["appointment-cancellation"]
 
 
 async def test_a_late_no_leaves_uncertain_what_was_called_uncertain(store_settings: StoreSettings) -> None:
