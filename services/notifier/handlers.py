@@ -14,16 +14,15 @@ from schemas.ids import Opaque, TenantCode
 from services.notifier.domain import Appointment, Patient, Told
 from services.notifier.projection import Projected, address_hash, project
 from services.notifier.replan import Planner
+from services.notifier.store.addresses import find_sharing, set_addresses
 from services.notifier.store.ledger import get_told, record_told
 from services.notifier.store.patients import (
     Locked,
     PatientKey,
-    find_sharing,
     get_known,
     lock_or_add_patients,
     lock_patients,
     mark_incomplete,
-    set_addresses,
 )
 from services.notifier.store.subjects import is_overtaken, newer, record_subjects
 from services.notifier.store.worklist import Entry, close_entries, open_entries

@@ -23,9 +23,10 @@ from services.notifier.preview_view import shown
 from services.notifier.projection import address_hash
 from services.notifier.resources import Resources
 from services.notifier.routes import STAFF
+from services.notifier.store.addresses import has_address
 from services.notifier.store.ledger import load_ledgers
 from services.notifier.store.moments import look
-from services.notifier.store.patients import has_address, read_patients
+from services.notifier.store.patients import read_patients
 from services.notifier.store.subjects import load_truths
 
 StaffScope = Annotated[Scope, Depends(scope(STAFF))]

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.store import insert
 from services.notifier import domain
 from services.notifier.projection import ADAPTERS, Projected, Subject
-from services.notifier.store.patients import Locked, PatientKey, shared_addresses
+from services.notifier.store.addresses import shared_addresses
+from services.notifier.store.patients import Locked, PatientKey
 from services.notifier.tables import subjects
 
 D = TypeVar("D")

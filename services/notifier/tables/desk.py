@@ -1,0 +1,41 @@
+"""What people decide or must do: addresses that refuse mail, staff's worklist, who is armed."""
+
+from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
+
+from chassis.store import UtcDateTime
+from services.notifier.tables.base import ID, metadata
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("tenant", String(16), primary_key=True),
+    Column("address_hash", String(64), primary_key=True),
+    Column("code", String(32), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("delivery_id", ID),
+)
+"""Addresses that refused mail for good, by keyed hash."""
+
+worklist = Table(
+    "worklist",
+    metadata,
+    Column("item_id", ID, primary_key=True),
+    Column("tenant", String(16), nullable=False),
+    Column("patient_id", ID),
+    Column("key", String(200), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    UniqueConstraint("tenant", "key", name="worklist_key"),
+    Index("worklist_patient", "tenant", "patient_id"),
+)
+"""What was put on staff's worklist, so that it is opened once and closed when it no longer holds."""
+
+arming = Table(
+    "arming",
+    metadata,
+    Column("tenant", String(16), primary_key=True),
+    Column("armed_at", UtcDateTime, nullable=False),
+)
+"""From when this installation is responsible for a tenant's mail. No row: disarmed, nothing goes out."""
