@@ -55,6 +55,16 @@ def exists(words: list[str]) -> bool:
     return True
 
 
+def test_one_events_way_is_read_in_few_and_short_files() -> None:
+    """As the table of the architecture tells it: the first file of each step, up to the mail's last line."""
+    table = (ROOT / "docs" / "architecture" / "README.md").read_text("utf-8")
+    way = re.findall(r"^\| \d+ \|[^|]*\| `([^`]+)`", table, re.M)
+    way = way[: way.index("services/notifier/smtp/transaction.py") + 1]
+    assert way[0] == "services/intake/routes/events.py"
+    assert len(way) < 15
+    assert [path for path in way if len((ROOT / path).read_text("utf-8").splitlines()) > 210] == []
+
+
 def test_every_decision_stands_in_the_list() -> None:
     folder = ROOT / "docs" / "decisions"
     listed = set(re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text("utf-8")))
