@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -32,7 +33,7 @@ from schemas.text import Code
 MAX_DEPTH = 32
 MAX_NODES = 1000
 
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Op(StrEnum):
@@ -107,7 +108,15 @@ def _misfit(op: Op, value: object) -> str | None:
 
 
 def _sortable(value: object) -> bool:
-    return is_number(value) or (isinstance(value, str) and _DATE.fullmatch(value) is not None)
+    return is_number(value) or (isinstance(value, str) and _is_date(value))
+
+
+def _is_date(text: str) -> bool:
+    """The parser alone would take week dates and dates without hyphens too."""
+    try:
+        return _DATE.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _alike(values: tuple[object, ...]) -> bool:
