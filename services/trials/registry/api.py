@@ -37,7 +37,7 @@ class Pace:
 
 
 class RegistryError(Exception):
-    """No answer, or none that can be used. ``token`` is that of the page which failed, to go on from; None: the first."""
+    """No answer, or none of use. ``token`` is that of the page which failed, to go on from; None: the first."""
 
     def __init__(self, reason: str, token: str | None) -> None:
         super().__init__(reason)

@@ -15,7 +15,7 @@ _ADDRESS = re.compile(
 _PHONES = (
     # International (E.164: at most 15 digits), North American, and any other that is announced.
     re.compile(r"(?<![\w+])\+\d{1,3}[ .()/-]{0,2}\d(?:[ .()/-]{0,2}\d){6,12}(?!\d)"),
-    re.compile(r"(?<![\w.,/-])(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}([-. ]))\d{3}(?(1)\1|[-. ])\d{4}(?![\w/-])"),
+    re.compile(r"(?<![\w.,/-])(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d([-. ]))[2-9]\d\d(?(1)\1|[-. ])\d{4}(?![\w/-])"),
     re.compile(
         r"\b(?:tele)?(?:phone|tel|fax|mobile|hotline)\b\.?(?: (?:no|number|nr)\b\.?)? ?:? ?"
         r"\(?\d(?:[ .()/-]{0,2}\d){5,14}",

@@ -19,8 +19,9 @@ LONGEST = 200_000
 """Characters of a text that is still split, and of one criterion; the longest of 88 real texts has 8,400."""
 
 MOST = 1_000
-"""Criteria of one trial; the most among 88 real trials are 66."""
+"""Criteria of one trial; the most among 88 real trials are 75."""
 
+_TOO_MANY = f"holds more than {MOST:,} criteria"
 _NESTED = 2
 """Columns: lists whose numbers are aligned to the right differ by one."""
 
@@ -99,7 +100,7 @@ def criteria_of(pieces: Sequence[Piece]) -> tuple[Criterion, ...]:
     """
     split = [each for each in pieces if isinstance(each, SplitCriterion)]
     if len(split) > MOST:
-        raise TooMuch(f"holds more than {MOST:,} criteria")
+        raise TooMuch(_TOO_MANY)
     if any(len(each.sentence) > LONGEST for each in split):
         raise TooMuch(f"holds a criterion of more than {LONGEST:,} characters")
     numbers = {Kind.INCLUSION: count(1), Kind.EXCLUSION: count(1)}
@@ -117,6 +118,8 @@ def _blocks(text: str) -> list[_Block]:
         glue = None if block is None or line.heading else _glue(block, line)
         if block is None or glue is None:
             blocks.append(_Block(line))
+            if len(blocks) > 2 * MOST:  # headings, too
+                raise TooMuch(_TOO_MANY)
         else:
             block.add(line, glue)
     return blocks

@@ -107,7 +107,7 @@ class Fields:
             return []
         if isinstance(value, list):
             return value
-        if isinstance(value, _LISTED):
+        if isinstance(value, _LISTED) and not isinstance(value, bool):
             return [value]
         raise FieldError(self.at(name), "isn't a list")
 

@@ -18,6 +18,7 @@ _QUALIFIER = (
 )
 _END = r"(?P<end>[*_ ]*(?:[:：.;]|[-–—]+(?= |$))?[*_ ]*)"
 _HINT = re.compile("nclusion|xclusion|ligibility", re.IGNORECASE)  # most lines are none: tell them quickly
+_LONG = 150
 _MARKED = re.compile("[:：–—-]")
 _SPOKEN = re.compile(r" (?:are|is|were|will be|includ|compris)", re.IGNORECASE)
 _SHAPES = tuple(
@@ -31,8 +32,8 @@ _SHAPES = tuple(
         rf"{_KIND}s?\b{_END}",
     )
 )
-INLINE = re.compile(r"(?<=[\w.;,)] )(?=(?:Inclusion|Exclusion|INCLUSION|EXCLUSION) (?:Criteria|criteria|CRITERIA) ?:)")
-"""Where a heading was glued to the end of a line."""
+_GLUED = re.compile(r"(?<=[\w.;,)] )(?=(?:Inclusion|Exclusion|INCLUSION|EXCLUSION) (?:Criteria|criteria|CRITERIA) ?:)")
+_ALL_QUALIFIERS = re.compile(rf"(?:\W|{_QUALIFIER}\b)*", re.IGNORECASE)
 
 _EXCLUDING = re.compile(
     r"\b(?:exclud(?:e|es|ed|ing)|exclusions?|ineligible)\b"
@@ -54,8 +55,8 @@ class Heading:
 
 
 def read_heading(line: str, *, bullet: bool) -> Heading | None:
-    """The heading with which a line (single spaces, no marker) begins. A bullet must be nothing else or have a colon."""
-    if _HINT.search(line[:150]) is None:
+    """The heading that a line (single spaces, no marker) begins with. A bullet must be nothing else or have a colon."""
+    if _HINT.search(line[:_LONG]) is None:
         return None
     for shape in _SHAPES:
         found = shape.match(line)
@@ -64,6 +65,17 @@ def read_heading(line: str, *, bullet: bool) -> Heading | None:
         at = found.start("rest")
         return Heading(_kind(found["kind"]), line[:at].strip(), line[at:].strip())
     return None
+
+
+def cut_at_headings(line: str) -> list[str]:
+    """A line, cut before each heading that was glued to its end."""
+    parts: list[str] = []
+    for part in _GLUED.split(line):
+        if parts and len(parts[-1]) < _LONG and _ALL_QUALIFIERS.fullmatch(parts[-1]):  # "Key Exclusion Criteria:"
+            parts[-1] += part
+        else:
+            parts.append(part)
+    return parts
 
 
 def kind_of_intro(intro: str, before: Kind) -> Kind:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.criteria import Kind
-from services.trials.registry.headings import INLINE, read_heading
+from services.trials.registry.headings import cut_at_headings, read_heading
 
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _GLYPHS = "•●▪■◦‣∙·⁃"
@@ -59,7 +59,7 @@ def style(marker: str) -> str:
 def _parts(line: str) -> Iterator[str]:
     """A line, broken where a bullet or a heading was glued to its end."""
     for piece in _GLUED.split(line):
-        yield from (part.strip() for part in INLINE.split(piece))
+        yield from (part.strip() for part in cut_at_headings(piece))
 
 
 def _read_part(part: str, indent: int, after_blank: bool) -> Iterator[TextLine]:

@@ -46,7 +46,7 @@ def read_record(record: Mapping[str, object]) -> RegistryTrial:
         brief_title=identity.or_warn(lambda: identity.text("briefTitle", _TITLE), None),
         official_title=identity.or_warn(lambda: identity.text("officialTitle", _TITLE), None),
         conditions=conditions.or_warn(lambda: conditions.texts("conditions"), _NO_TEXTS),
-        overall_status=_status(status, "overallStatus"),
+        overall_status=_status(status, "overallStatus") or RecruitmentStatus.UNKNOWN,
         study_type=design.or_warn(lambda: design.text("studyType", _LINE), None),
         sites=tuple(map(_site, where.sections("locations"))),
         minimum_age_written=who.text("minimumAge"),
@@ -63,12 +63,21 @@ def read_record(record: Mapping[str, object]) -> RegistryTrial:
     )
 
 
-def _status(fields: Fields, name: str) -> RecruitmentStatus:
+def _status(fields: Fields, name: str) -> RecruitmentStatus | None:
+    """None if nobody knows it."""
     try:
         return RecruitmentStatus(re.sub(r"[^a-z]+", "-", (fields.text(name) or "").lower()))
     except ValueError:  # no such status, or no text at all
         fields.warnings.append(f"{fields.at(name)}: isn't known, so it counts as closed")
-        return RecruitmentStatus.UNKNOWN
+        return None
+
+
+def _site_status(fields: Fields) -> RecruitmentStatus | None:
+    """None if the site has none, so that the study's counts."""
+    if fields.values.get("status") is None:
+        return None
+    known = _status(fields, "status") or RecruitmentStatus.UNKNOWN
+    return RecruitmentStatus.SUSPENDED if known is RecruitmentStatus.UNKNOWN else known
 
 
 def _site(fields: Fields) -> TrialSite:
@@ -82,7 +91,7 @@ def _site(fields: Fields) -> TrialSite:
     }
     return TrialSite(
         **{name: " ".join(text.split()) if text else None for name, text in names.items()},
-        status=None if fields.values.get("status") is None else _status(fields, "status"),
+        status=_site_status(fields),
         latitude=latitude if known else None,
         longitude=longitude if known else None,
     )

@@ -47,6 +47,12 @@ class RegistryTrial(Contract):
         return self.overall_status not in _WATCHED or not self.criteria
 
     @property
+    def status(self) -> RecruitmentStatus:
+        """As it can be published, where nothing is unknown: suspended, which is as closed."""
+        unknown = self.overall_status is RecruitmentStatus.UNKNOWN
+        return RecruitmentStatus.SUSPENDED if unknown else self.overall_status
+
+    @property
     def eligibility(self) -> Eligibility:
         """Ages, sex and the split criteria, as a draft begins."""
         return Eligibility(
