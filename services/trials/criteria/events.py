@@ -12,6 +12,8 @@ from services.trials.facts.dates import days_since as days_between
 from services.trials.facts.dates import is_within
 from services.trials.facts.picture import NEVER, Happening, Picture
 
+_DAYS = {"D": 1, "W": 7}
+
 
 class Found(NamedTuple):
     """An event that is, or with more knowledge could be, among those selected."""
@@ -28,8 +30,12 @@ def finder(selection: Selection) -> Callable[[Picture], list[Found] | None]:
         events = picture.value(name)
         if not isinstance(events, tuple):
             return None
-        judged = (Found(min(where(each), recent(each, picture.as_of)), each) for each in events)
-        return [each for each in judged if each.truth is not FALSE]
+        found = []
+        for each in events:
+            truth = recent(each, picture.as_of)
+            if truth is not FALSE and (truth := min(truth, where(each))) is not FALSE:
+                found.append(Found(truth, each))
+        return found
 
     return find
 
@@ -44,7 +50,18 @@ def _recent(selection: Selection) -> Callable[[Happening, date], Truth]:
     span = selection.within
     if span is None:
         return lambda event, as_of: TRUE
+    if span[-1] in _DAYS:
+        return _recent_days(int(span[1:-1]) * _DAYS[span[-1]])
     return lambda event, as_of: UNKNOWN if event.on is None else truth_of(is_within(event.on, span, as_of))
+
+
+def _recent_days(days: int) -> Callable[[Happening, date], Truth]:
+    """As ``is_within`` has it, which would read the span again for every event."""
+
+    def recent(event: Happening, as_of: date) -> Truth:
+        return UNKNOWN if event.on is None else truth_of(0 <= days_between(event.on, as_of) <= days)
+
+    return recent
 
 
 def _field(atom: Atom) -> Callable[[Happening], Truth]:
