@@ -72,9 +72,8 @@ def difference(plan: Plan, ledger: Ledger, now: datetime, *, release_held: bool 
             changes.add(wanted)
         else:
             changes.adapt(row, wanted, now, release_held=release_held)
-    keys = {wanted.dedup_key for wanted in plan.wanted}
     for row in ledger.deliveries:
-        if row.dedup_key not in keys and row.dedup_key in plan.unwanted:
+        if row.dedup_key in plan.unwanted:
             changes.drop(row, plan.unwanted[row.dedup_key], now)
     return changes.done()
 

@@ -37,7 +37,7 @@ def _may_carry(context: Context, reminder: Wanted, ask: Wanted, program: Program
     carries = reminder.kind is Kind.LATE_BOOKING or (days_before(reminder.step or "") or 0) > 1
     over = reminder.end or context.finished(reminder.dedup_key, reminder.due_at)
     near = abs(reminder.due_at - ask.due_at) < program.policy.bundle
-    return carries and near and not over and reminder.program == ask.program
+    return carries and near and not over
 
 
 def _meeting(context: Context, ask: Wanted, reminder: Wanted, program: Program) -> datetime | None:

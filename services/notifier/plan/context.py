@@ -80,7 +80,6 @@ def settle_length(adapter: str, program: Program) -> timedelta:
 def settled_at(first: datetime, last: datetime, length: timedelta) -> datetime:
     """When edits between ``first`` and ``last`` have settled: each starts the delay again, up to twice its length.
 
-    An edit after that bound is the first of others.
+    ``last`` lies within that bound: an edit after it is the first of others.
     """
-    bound = first + 2 * length
-    return min(last + length, bound) if last <= bound else last + length
+    return min(last + length, first + 2 * length)
