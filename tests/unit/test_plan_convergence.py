@@ -69,7 +69,7 @@ def test_the_loss_of_older_versions_changes_nothing(data: st.DataObject, facts: 
 
 @given(
     day=st.dates(date(2026, 1, 1), date(2028, 12, 31)),
-    hour=st.times(),
+    hour=st.times().map(lambda each: each.replace(fold=0)),  # policies know no second hour of one name
     zone=st.sampled_from(ZONES),
 )
 def test_a_local_time_is_that_time_or_where_there_is_none_later_by_the_gap(day: date, hour: time, zone: str) -> None:
