@@ -5,7 +5,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +39,8 @@ class Terminal:
     def run(self, *arguments: str, typed: str | bytes | None = None, **env: str) -> Said:
         with patch.dict(os.environ):  # a command may set variables of its process
             result = CliRunner().invoke(app, list(arguments), input=typed, env={**self.env, **env})
+        # A command configures its process: the log would go on to a stream that is closed by now.
+        logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Said(result.exit_code, result.stdout, result.stderr)
@@ -49,9 +51,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    yield Terminal()
-    logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG))  # commands configure the process
+def terminal() -> Terminal:
+    return Terminal()
 
 
 def ring() -> str:
