@@ -21,6 +21,7 @@ MetricName = Literal[
     "consumer_lag",
     "consumer_outages_total",
     "consumer_stopped",
+    "states_unreadable_total",
     "outbox_published_total",
     "outbox_rows",
     "outbox_oldest_seconds",
@@ -32,6 +33,7 @@ MetricName = Literal[
     "sending_seconds",
     "ledger_unbalanced",
     "worklist_opened_total",
+    "matches_total",
     "http_requests_total",
     "http_request_seconds",
 ]
@@ -58,6 +60,7 @@ DEFINITIONS: Mapping[MetricName, Definition] = {
     "consumer_lag": Definition(Gauge, "End offset minus our committed offset", _PARTITION),
     "consumer_outages_total": Definition(Counter, "Batches put back because store or broker was away", _CONSUMER),
     "consumer_stopped": Definition(Gauge, "1 after too many dead letters in a row", _CONSUMER),
+    "states_unreadable_total": Definition(Counter, "Records of a compacted topic that can't be read", ("topic",)),
     "outbox_published_total": Definition(Counter, "Outbox rows confirmed by the broker", ("topic",)),
     "outbox_rows": Definition(Gauge, "Outbox rows not yet published"),
     "outbox_oldest_seconds": Definition(Gauge, "Age of the oldest unpublished outbox row"),
@@ -69,6 +72,7 @@ DEFINITIONS: Mapping[MetricName, Definition] = {
     "sending_seconds": Definition(Histogram, "One hand-over to the provider", ("verdict",)),
     "ledger_unbalanced": Definition(Gauge, "1 when the last daily reconciliation didn't add up"),
     "worklist_opened_total": Definition(Counter, "Worklist entries opened", ("reason",)),
+    "matches_total": Definition(Counter, "Pairs found, changed or withdrawn", ("transition",)),
     "http_requests_total": Definition(Counter, "Requests answered", ("method", "route", "status")),
     "http_request_seconds": Definition(Histogram, "From a request's head to its answer's end", ("method", "route")),
 }
