@@ -6,9 +6,10 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from schemas.base import Contract, Instant, Open
+from schemas.expressions import Unit
 from schemas.ids import Opaque, ProgramCode
 from schemas.protected import Protected
 from schemas.sealed import Sealed
@@ -174,12 +175,16 @@ class PreferenceState(PreferencePosted):
     version: Annotated[int, Field(ge=1)]
 
 
+AnyUnit = Annotated[Unit, WithJsonSchema({"type": "string"})]
+"""A UCUM code. Its pattern isn't part of the contract: whether one takes all that another took can't be judged."""
+
+
 class Fact(Contract):
-    """One clinical fact. ``name`` and ``unit`` are words of the program's vocabulary."""
+    """One clinical fact. ``name`` and ``unit`` are words of the program's vocabulary, the unit UCUM's."""
 
     name: Annotated[Code, Field(repr=False)]
     value: Annotated[Any, Field(repr=False)]
-    unit: Annotated[Code | None, Field(repr=False)] = None
+    unit: Annotated[AnyUnit | None, Field(repr=False)] = None
     source: Annotated[Line, Field(repr=False)]
     observed_at: Instant
     valid_until: Instant | None = None
