@@ -148,8 +148,6 @@ def test_at_night_exactly_a_day_ahead_the_window_still_holds() -> None:
 def test_edits_start_the_delay_again_but_not_beyond_twice_its_length(row: dict[str, Any] | None, due: str) -> None:
     away = moved(SURGERY, "2027-03-18 13:00", "2027-03-13 10:00")
     rows = (notice(S.PLANNED, **row),) if row else ()
-    if row and row.get("entered_sending"):
-        rows = (replace(rows[0], state=S.PLANNED),)
     made = notices(planned(away, told=[heard(SURGERY)], now="2027-03-13 10:00", rows=rows))
     assert [local(each.due_at) for each in made.values()] == [f"2027-03-13 {due}"]
 
