@@ -50,9 +50,9 @@ class Columns:
                 if name not in self._derivations:
                     for sort, kept in _kept(value):
                         found.setdefault((sort, name), {})[slot] = kept
-        for key in [*self._numbers, *(each for each in found if each[0] in _NUMERIC)]:
+        for key in self._numbers.keys() | {each for each in found if each[0] in _NUMERIC}:
             self._numbers.setdefault(key, Slices()).change(gone, found.pop(key, {}))
-        for key in [*self._codes, *found]:
+        for key in self._codes.keys() | found.keys():
             self._codes.setdefault(key, Members()).change(gone, found.pop(key, {}))
         self._numbers = {key: column for key, column in self._numbers.items() if column.known}
         self._codes = {key: column for key, column in self._codes.items() if column.known}
@@ -103,7 +103,7 @@ class Columns:
     def _exists(self, name: str) -> Told:
         found = self.count(name, AT_LEAST_ONE)
         if flag := self._codes.get((Sort.FLAG, name)):
-            found = _either(found, (flag.of(True), flag.known))
+            found = _either(found, (flag.holders.of(True), flag.known))
         if codes := self._codes.get((Sort.CODES, name)):
             found = _either(found, (codes.some, codes.known))
         return found
@@ -111,7 +111,7 @@ class Columns:
     def _set(self, atom: Fact) -> Told:
         if (column := self._codes.get((Sort.CODES, atom.fact))) is None:
             return NOBODY
-        held = [column.of(each) for each in atom.value] if isinstance(atom.value, tuple) else []
+        held = [column.holders.of(each) for each in atom.value] if isinstance(atom.value, tuple) else []
         true = 0 if atom.op is Op.HAS_ANY else column.known
         for each in held:
             true = true | each if atom.op is Op.HAS_ANY else true & each
@@ -130,10 +130,10 @@ class Columns:
         if (column := self._codes.get((sort, atom.fact))) is None:
             return NOBODY
         if atom.op in (Op.EQ, Op.IN, Op.NOT_IN):
-            true = column.of_any(named_values(atom))
+            true = column.holders.of_any(named_values(atom))
             return (without(column.known, true) if atom.op is Op.NOT_IN else true), column.known
         test = comparison(atom.op, atom.value)
-        return column.of_any(each for each in column if test(each) is TRUE), column.known
+        return column.holders.of_any(each for each in column.holders if test(each) is TRUE), column.known
 
     def _since(self, key: tuple[Sort, str], how: Derivation, spans: Iterable[Span], as_of: date) -> Told:
         """The greater the number asked, the earlier the day."""

@@ -63,7 +63,7 @@ def _sorts(atom: Fact) -> Iterator[Sort]:
             yield Sort.NUMBER
         elif atom.op in (Op.EQ, Op.IN, Op.NOT_IN):
             yield Sort.FLAG if isinstance(first, bool) else Sort.CODE
-        if date_spans(atom) is not None:
+        if isinstance(first, str) and first[0].isdigit() and date_spans(atom) is not None:
             yield Sort.DATE
 
 

@@ -1,64 +1,31 @@
-"""Codes of many patients: for each code, who has it. A code that few have costs no bitmap."""
+"""Codes of many patients: who has a value at all, and who has which."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from services.trials.index.bits import bitmap_of, slots_of, without
+from services.trials.index.bits import bitmap_of, without
+from services.trials.index.holders import Holders
 
 V = TypeVar("V", bound=Hashable)
-FEW = 64
 
 
 class Members(Generic[V]):
-    """Codes, truth values or sets of codes by slot."""
+    """Codes, truth values or sets of codes by slot. ``some``: whose set isn't empty."""
 
     def __init__(self) -> None:
-        self.known = 0
-        self.some = 0
-        self._few: dict[V, set[int]] = {}
-        self._many: dict[V, int] = {}
+        self.known = self.some = 0
+        self.holders: Holders[V] = Holders()
 
     def change(self, gone: int, values: Mapping[int, Iterable[V]]) -> None:
         """Forgets the slots of ``gone``, then writes others, which have no value yet. An empty one is known too."""
         if gone & self.known:
-            self._forget(gone)
+            self.known, self.some = without(self.known, gone), without(self.some, gone)
+            self.holders.forget(gone)
         found: dict[V, list[int]] = {}
         for slot, held in values.items():
             for value in held:
                 found.setdefault(value, []).append(slot)
-        self.known |= bitmap_of(values)
         for value, slots in found.items():
-            self._add(value, slots)
-            self.some |= bitmap_of(slots)
-
-    def _forget(self, gone: int) -> None:
-        self.known, self.some = without(self.known, gone), without(self.some, gone)
-        slots = set(slots_of(gone))
-        few = {value: held - slots if held & slots else held for value, held in self._few.items()}
-        many = {value: without(held, gone) for value, held in self._many.items()}
-        self._few = {value: held for value, held in few.items() if held}
-        self._many = {value: held for value, held in many.items() if held}
-
-    def _add(self, value: V, slots: list[int]) -> None:
-        if value in self._many:
-            self._many[value] |= bitmap_of(slots)
-            return
-        held = self._few.setdefault(value, set())
-        held.update(slots)
-        if len(held) > FEW:
-            self._many[value] = bitmap_of(self._few.pop(value))
-
-    def __iter__(self) -> Iterator[V]:
-        yield from self._few
-        yield from self._many
-
-    def of_any(self, values: Iterable[V]) -> int:
-        """Who has one of these values."""
-        found = 0
-        for value in values:
-            found |= self.of(value)
-        return found
-
-    def of(self, value: V) -> int:
-        """Who has this value."""
-        return self._many.get(value) or bitmap_of(self._few.get(value, ()))
+            self.holders.add(value, slots)
+        self.known |= bitmap_of(values)
+        self.some |= bitmap_of({slot for slots in found.values() for slot in slots})

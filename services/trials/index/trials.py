@@ -5,9 +5,9 @@ union over what is known of a patient leaves a few trials, and those are judged 
 a criterion that is false with one thing known stays false whatever else becomes known.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import date
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from schemas.criteria import Eligibility
 from schemas.expressions import selection
@@ -23,15 +23,12 @@ from services.trials.matching.verdict import Matcher, TrialVerdict, Verdict
 K = TypeVar("K", bound=Hashable)
 
 LIMIT = 256
-"""Cuts or values that have buckets, of each input: this bounds memory. What is named beyond is judged later."""
+"""Numbers that part buckets, of each input: this bounds memory. What is named beyond is judged later."""
 
 SELECTIONS = 16
 """Numbers found from each kind of events that a patient had: this bounds time. What is asked beyond is judged later."""
 
-_KINDS: Mapping[Sort, type[Buckets[Any]]] = {
-    Sort.NUMBER: Ordered,
-    Sort.DATE: Ordered,
-    Sort.SINCE: Ordered,
+_KINDS: Mapping[Sort, Callable[[Input], Buckets]] = {
     Sort.FLAG: Named,
     Sort.CODE: Named,
     Sort.CODES: Sets,
@@ -49,7 +46,7 @@ class TrialIndex(Generic[K]):
         self._slots: Slots[K] = Slots()
         self._live = 0
         self._matchers: dict[int, Matcher] = {}
-        self._buckets: dict[Input, Buckets[Any]] = {}
+        self._buckets: dict[Input, Buckets] = {}
         self._measured: dict[str, dict[Input, Measured]] = {}
         self.change(trials or {})
 
@@ -80,29 +77,26 @@ class TrialIndex(Generic[K]):
 
     def _rewrite(self, asked: Input, leaving: Mapping[int, Questions], coming: Mapping[int, Questions]) -> None:
         buckets = self._buckets.get(asked) or self._begin(asked, next(iter(coming.values())))
-        for questions in coming.values():
-            buckets.enter(_names(buckets, questions))
-        buckets.write(bitmap_of(leaving), coming)
-        for questions in leaving.values():
-            buckets.leave(_names(buckets, questions))
+        buckets.change(leaving, coming)
         if not buckets.trials:
             self._end(asked)
 
-    def _begin(self, asked: Input, questions: Questions) -> Buckets[Any]:
+    def _begin(self, asked: Input, questions: Questions) -> Buckets:
         if (kind := _KINDS.get(asked.sort)) is not None:
-            self._buckets[asked] = kind(asked, self._limit)
+            self._buckets[asked] = kind(asked)
         elif (events := selection(questions.inputs[asked][0])) is not None:
             measured = self._measured.setdefault(asked.name, {})
             worthwhile = sum(each.limit > 0 for each in measured.values()) < self._selections
             self._buckets[asked] = measured[asked] = Measured(asked, events, self._limit if worthwhile else 0)
+        else:
+            self._buckets[asked] = Ordered(asked, self._limit)
         return self._buckets[asked]
 
     def _end(self, asked: Input) -> None:
         del self._buckets[asked]
-        if asked.sort not in _KINDS:
-            measured = self._measured[asked.name]
-            del measured[asked]
-            if not measured:
+        if asked in self._measured.get(asked.name, {}):
+            del self._measured[asked.name][asked]
+            if not self._measured[asked.name]:
                 del self._measured[asked.name]
 
     def candidates(self, picture: Picture) -> list[K]:
@@ -154,7 +148,3 @@ def _by_input(trials: Mapping[int, Questions]) -> dict[Input, dict[int, Question
         for asked in questions.inputs:
             found.setdefault(asked, {})[slot] = questions
     return found
-
-
-def _names(buckets: Buckets[Any], questions: Questions) -> set[Any]:
-    return {name for atom in questions.inputs[buckets.asked] for name in buckets.names(atom)}
