@@ -1,7 +1,7 @@
 """The published trials in memory, ready to be asked: built from the store, and caught up with it before each use.
 
-The store is the source and not ``trials.catalog.v1``, which is for others: whoever judges shares the catalogue's lock, so
-what stands here is what counts until that transaction ends (``store.catalogue``).
+The store is the source and not ``trials.catalog.v1``, which is for others: whoever judges shares the catalogue's lock,
+so what stands here is what counts until that transaction ends (``store.catalogue``).
 """
 
 import asyncio

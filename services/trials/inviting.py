@@ -1,7 +1,7 @@
 """Who may be invited, in which words, and when. Pure."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.programs import Program
@@ -41,27 +41,26 @@ def choose_approval(approvals: Iterable[Approval], languages: Iterable[str], tod
 
 def expires_at(now: datetime, program: Program) -> datetime:
     """When a request of ``now`` loses its force: hours of days without trial mail don't count."""
-    zone, weekdays = ZoneInfo(program.zone), program.policy.windows.trials.weekdays
+    weekdays = program.policy.windows.trials.weekdays
     left, moment = STANDS_FOR, now
-    while left > timedelta(0):
-        local = moment.astimezone(zone)
-        midnight = datetime.combine(local.date() + timedelta(days=1), datetime.min.time(), zone)
-        span = midnight - moment
-        if local.isoweekday() in weekdays:
-            if span >= left:
+    while True:
+        tomorrow = midnight(moment, program, 1)
+        if moment.astimezone(ZoneInfo(program.zone)).isoweekday() in weekdays:
+            if tomorrow - moment >= left:
                 return moment + left
-            left -= span
-        moment = midnight.astimezone(now.tzinfo)
-    return moment
+            left -= tomorrow - moment
+        moment = tomorrow
+
+
+def midnight(now: datetime, program: Program, days: int = 0) -> datetime:
+    """When today, or the day that many days later, begins in the program's zone."""
+    zone = ZoneInfo(program.zone)
+    day = now.astimezone(zone).date() + timedelta(days=days)
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
 def due_after(last: datetime | None, sent_today: int, now: datetime, program: Program) -> datetime | None:
     """When the caps let an invitation go; None when it may go now."""
     if last is not None and now < last + APART:
         return last + APART
-    if sent_today >= PER_DAY:
-        local = now.astimezone(ZoneInfo(program.zone))
-        return datetime.combine(local.date() + timedelta(days=1), datetime.min.time(), local.tzinfo).astimezone(
-            now.tzinfo
-        )
-    return None
+    return midnight(now, program, 1) if sent_today >= PER_DAY else None

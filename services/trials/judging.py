@@ -1,4 +1,4 @@
-"""Judges one patient against the catalogue on one day. Pure: what is known in, pairs and the next day that matters out."""
+"""Judges one patient against the catalogue on one day. Pure: what is known in, pairs and the next moment out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -4,9 +4,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +19,7 @@ from schemas.outcomes import Kind, MessageRequest
 from schemas.trials import TrialState
 from services.trials.domain import Known
 from services.trials.evaluating import Evaluator
-from services.trials.inviting import choose_approval, due_after, expires_at
+from services.trials.inviting import choose_approval, due_after, expires_at, midnight
 from services.trials.judging import see
 from services.trials.people import People
 from services.trials.store.catalogue import TrialKey, find_trial, list_undrained, record_drained
@@ -48,7 +47,7 @@ NO_WORDS = timedelta(minutes=15)
 
 
 class Timer(ABC):
-    """A part that does a wave of work whenever there is some. One instance at a time, by lease; an outage is waited out."""
+    """A part that does a wave of work whenever there is some. One instance at a time, by lease."""
 
     name: str
 
@@ -202,10 +201,8 @@ class Inviter(Timer):
         last: datetime | None, now: datetime,
     ) -> Invitation:  # fmt: skip
         offer = self.evaluator.offers[each.program]
-        midnight = datetime.combine(
-            now.astimezone(ZoneInfo(offer.program.zone)).date(), time.min, ZoneInfo(offer.program.zone)
-        )
-        sent_today = await count_since(connection, patient.tenant, each.trial_id, midnight)
+        today = midnight(now, offer.program)
+        sent_today = await count_since(connection, patient.tenant, each.trial_id, today)
         if later := due_after(last, sent_today, now, offer.program):
             return replace(each, due_at=later)
         seen = see(known, offer, now).picture

@@ -128,7 +128,7 @@ async def test_a_patient_is_invited_to_one_trial_in_thirty_days(desk: Research) 
     for name in (CVF, ICHD):
         await desk.publish(name)
         await desk.release(name)
-    both = {"opening_pressure": (4, "cm[H2O]"), "meningeal_diverticulum": True, "distance": (120, "km"),
+    both: dict[str, Any] = {"opening_pressure": (4, "cm[H2O]"), "meningeal_diverticulum": True, "distance": (120, "km"),
             "connective_tissue_disorder": "none"}  # fmt: skip
     lea = await desk.admit(**FISTULA, **both)
     assert await desk.pairs(lea) == {CVF: "eligible", ICHD: "eligible"}

@@ -20,7 +20,7 @@ TrialKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class StoredTrial:
-    """A trial in all its forms. ``draft`` is what a coordinator works on, ``published`` what counts, if anything does."""
+    """A trial in all its forms. ``draft`` is what a coordinator works on, ``published`` what counts, if any does."""
 
     tenant: str
     trial_id: str

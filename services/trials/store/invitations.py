@@ -94,8 +94,8 @@ async def count_since(connection: AsyncConnection, tenant: str, trial_id: str, s
 async def count_states(connection: AsyncConnection, tenant: str, trial_id: str) -> dict[str, int]:
     """How many invitations to this trial stand where."""
     mine = (invitations.c.tenant == tenant) & (invitations.c.trial_id == trial_id)
-    query = select(invitations.c.state, func.count()).where(mine).group_by(invitations.c.state)
-    return {state: count for state, count in await connection.execute(query)}
+    query = select(invitations.c.state, func.count().label("number")).where(mine).group_by(invitations.c.state)
+    return {row.state: row.number for row in await connection.execute(query)}
 
 
 async def record_invitations(connection: AsyncConnection, changed: Sequence[Invitation]) -> None:
