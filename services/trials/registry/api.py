@@ -108,7 +108,10 @@ async def _page(http: httpx2.AsyncClient, url: str, asked: Mapping[str, str], to
 
 async def _ask(http: httpx2.AsyncClient, url: str, asked: Mapping[str, str], pace: Pace) -> Page:
     try:
-        async with asyncio.timeout(pace.timeout), http.stream("GET", url, params=dict(asked)) as answer:
+        async with (
+            asyncio.timeout(pace.timeout),  # the whole answer; the client's own timeouts begin anew with each byte
+            http.stream("GET", url, params=dict(asked), timeout=None) as answer,
+        ):
             if answer.status_code != HTTPStatus.OK:
                 raise _refusal(answer, pace)
             body = await _body(answer, pace.largest)

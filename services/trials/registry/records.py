@@ -13,8 +13,6 @@ from services.trials.registry.fields import FieldError
 from services.trials.registry.record import read_record, registry_id
 from services.trials.registry.trial import RegistryTrial
 
-_BOM = b"\xef\xbb\xbf"
-
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -41,9 +39,9 @@ def read_records(source: bytes | BinaryIO) -> Iterator[Read]:
     lines = enumerate(stream, start=1)
     at, first = next(((at, line) for at, line in lines if line.strip()), (1, b"[]"))
     try:
-        document = _parse(first.removeprefix(_BOM))
+        document = _parse(first)
     except ValueError:
-        yield from _whole(first.removeprefix(_BOM) + stream.read(), at)
+        yield from _whole(first + stream.read(), at)
         return
     yield from _documents(document, "record")
     for number, line in lines:
