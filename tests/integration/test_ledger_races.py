@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Connection, event, insert, select, text, update
 
 from chassis.consumer import DeadLetter
 from chassis.decoding import Record
@@ -94,6 +94,24 @@ async def test_a_patient_in_hand_holds_up_nobody_of_the_same_id_at_another_tenan
         assert (await claim(desk)).delivery_ids == (second,)
 
 
+async def test_a_claim_made_between_the_look_and_the_claim_keeps_the_patient(store_settings: StoreSettings) -> None:
+    async with two_due(store_settings) as desk:
+        first = (await desk.rows())[0].delivery_id
+        meanwhile: list[str] = []
+
+        def another_claims(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("UPDATE deliveries") and not meanwhile:
+                meanwhile.append(statement)
+                theirs = update(deliveries).where(deliveries.c.delivery_id == first).values(state="claimed")
+                connection.execute(theirs)
+
+        async with desk.notifier.store.write() as connection:
+            event.listen(connection.sync_connection, "before_cursor_execute", another_claims)
+            assert await claim_due(connection, FIRST, new_id(), 1) == []
+            event.remove(connection.sync_connection, "before_cursor_execute", another_claims)
+        assert meanwhile
+
+
 async def test_whose_claim_has_passed_to_another_looks_at_nothing(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, NOBODY) as desk:
         await booked(desk)
@@ -124,6 +142,7 @@ async def test_what_is_backed_off_or_of_no_use_any_more_is_not_claimed(store_set
         assert await claims(FIRST) == 0
         await force(desk, update(deliveries).values(not_before=database_now(-1)))
         assert await claims(FIRST) == 1
+        assert [row.step for row in await desk.rows() if row.state == "claimed"] == ["P14D"]
         assert await claims(FIRST) == 0
 
 
