@@ -209,7 +209,7 @@ def _patch(on: str | None, **fields: str | int) -> Happening:
 
 
 RECENT, OLD, UNDATED = _patch("2027-03-10", level="t"), _patch("2026-06-01", level="c"), _patch(None, level="t")
-BLANK = _patch("2027-03-12")
+BLANK, SIZED = _patch("2027-03-12", size=2), _patch("2027-03-01", level="t", size=1)
 NONE: tuple[Happening, ...] = ()
 
 THORACIC = {"event": "e", "where": {"field": "level", "op": "eq", "value": "t"}}
@@ -248,6 +248,7 @@ SINCE = {"days_since": {"event": "e"}}
         ({**LEVEL_OF_LAST, "op": "not_in", "value": ["t"]}, NONE, TRUE),
         ({**LEVEL_OF_LAST, "op": "is_known"}, NONE, FALSE),
         ({**LEVEL_OF_LAST, "op": "is_known"}, (RECENT,), TRUE),
+        ({"last": THORACIC, "field": "size", "op": "eq", "value": 1}, (SIZED, BLANK), UNKNOWN),
         ({**SINCE, "op": "le", "value": 6}, (OLD, RECENT), TRUE),
         ({**SINCE, "op": "le", "value": 5}, (OLD, RECENT), FALSE),
         ({**SINCE, "op": "le", "value": 6}, (RECENT, UNDATED), UNKNOWN),

@@ -68,6 +68,12 @@ def test_two_facts_falsify_together_where_one_cannot() -> None:
     assert explain(asked, _known(a=False, b=False)).falsified_by == ("a", "b")
 
 
+def test_the_smallest_set_is_found_where_leaving_out_one_by_one_would_end_in_a_larger_one() -> None:
+    pairs = [("p", "x"), ("p", "y"), ("q", "z"), ("q", "w")]
+    asked = _criterion({"any_of": [{"all_of": [_is(one), _is(other)]} for one, other in pairs]})
+    assert explain(asked, _known(**dict.fromkeys("pqxyzw", False))).falsified_by == ("p", "q")
+
+
 @pytest.mark.parametrize(
     ("expression", "known", "decide"),
     [
