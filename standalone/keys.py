@@ -12,8 +12,8 @@ from typing import Any
 from chassis.api_keys import new_api_key
 from chassis.settings import ApiKeySetting
 
-RINGS = ("intake_master", "notifier_master", "contact", "facts")
-ROLES = ("staff", "publish", "operator")
+RINGS = ("intake_master", "notifier_master", "trials_master", "contact", "facts")
+ROLES = ("staff", "publish", "operator", "coordinator")
 
 
 @dataclass(frozen=True, slots=True)

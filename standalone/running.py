@@ -29,23 +29,28 @@ def write_running(folder: Path, system: "System", patients: Mapping[str, str] | 
 
 
 def _variables(system: "System") -> dict[str, str]:
+    from standalone.system import SERVICES
+
     keys = system.keys
     found = {
         "UPRIGHT_INTAKE_URL": system.intake_url,
         "UPRIGHT_NOTIFIER_URL": system.notifier_url,
+        "UPRIGHT_TRIALS_URL": system.trials_url,
+        "INTAKE_CONTACT": json.dumps(keys.rings["contact"]),
         "INTAKE_FACTS": json.dumps(keys.rings["facts"]),
+        "NOTIFIER_CONTACT": json.dumps(keys.rings["contact"]),
+        "TRIALS_FACTS": json.dumps(keys.rings["facts"]),
         "NOTIFIER_ADDRESS_KEY": keys.address_key,
         "NOTIFIER_SMTP__HOST": "127.0.0.1",
         "NOTIFIER_SMTP__PORT": str(system.mailbox.port),
         "NOTIFIER_SMTP__TLS": "none",
     }
-    for name in ("intake", "notifier"):
+    for name in SERVICES:
         found |= {
             f"{name.upper()}_STORE__URL": f"sqlite:///{system.folder / name}.db",
             f"{name.upper()}_KAFKA__BOOTSTRAP": system.kafka.bootstrap,
             f"{name.upper()}_KAFKA__EMBEDDED": "true",
             f"{name.upper()}_MASTER": json.dumps(keys.rings[f"{name}_master"]),
-            f"{name.upper()}_CONTACT": json.dumps(keys.rings["contact"]),
         }
     return found
 

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from chassis.http_server import HttpServer
 from chassis.migrations import migrate
+from chassis.process import Service
 from chassis.settings import HttpSettings
-from services.intake.app import Intake
-from services.notifier.app import Notifier
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
     """A service that listens on ``port``; its parts are started by ``service.supervisor``."""
 
-    service: Intake | Notifier
+    service: Service
     server: HttpServer
     port: int
 
@@ -26,7 +25,7 @@ class Serving:
             stack.push_async_callback(self.server.stop)
 
 
-async def listen(service: Intake | Notifier, package: str, http: HttpSettings) -> Serving:
+async def listen(service: Service, package: str, http: HttpSettings) -> Serving:
     """Migrate the service's store, then listen. A service that can't is closed: ``OSError`` if the port is taken."""
     try:
         await migrate(service.store, package)

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from chassis.pages import page
 from schemas.envelope import TYPE_PREFIX
 from standalone.keys import write_secret
-from standalone.pages import page
 from standalone.system import System
 
 AHEAD = timedelta(days=20)

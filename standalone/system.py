@@ -1,4 +1,4 @@
-"""The whole system in one process: broker, mailbox, intake and notifier, each service on a port and a store of its own.
+"""The whole system in one process: broker, mailbox and the three services, each on a port and a store of its own.
 
 Everything it keeps lies in one data folder: SQLite files, mails, and the keys made at the first start. Any part can be
 stopped and started alone, as a deployment or a crash would.
@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 from chassis.clock import CivilClock
 from chassis.metrics import MetricsRegistry
+from chassis.process import Service
 from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
 from chassis.topics import apply as apply_topics
 from schemas.program_checks import sound_programs
 from schemas.programs import Program
 from schemas.topics import ALL_TOPICS
+from schemas.vocabulary_files import load_vocabularies
 from services.intake.app import Intake
 from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings
@@ -26,6 +28,10 @@ from services.notifier.app import Notifier
 from services.notifier.app import build as build_notifier
 from services.notifier.sender import Hook, nothing
 from services.notifier.settings import NotifierSettings
+from services.trials.app import Trials
+from services.trials.app import build as build_trials
+from services.trials.domain import Offer
+from services.trials.settings import TrialsSettings
 from standalone import arming
 from standalone.broker import EmbeddedBroker
 from standalone.keys import load_keys
@@ -33,8 +39,8 @@ from standalone.mailbox import Mailbox
 from standalone.serving import Serving, listen
 from standalone.waiting import until
 
-Name = Literal["intake", "notifier"]
-SERVICES: tuple[Name, ...] = ("intake", "notifier")
+Name = Literal["intake", "notifier", "trials"]
+SERVICES: tuple[Name, ...] = ("intake", "notifier", "trials")
 READY_WITHIN = 30.0
 """Seconds; the embedded broker takes about 3 to assign partitions."""
 
@@ -52,7 +58,7 @@ class Outside:
 
 
 class System:
-    """``start`` it, use ``intake_url`` and ``notifier_url``, ``stop`` it."""
+    """``start`` it, use ``intake_url``, ``notifier_url`` and ``trials_url``, ``stop`` it."""
 
     def __init__(
         self,
@@ -83,7 +89,7 @@ class System:
         await apply_topics(self.kafka, ALL_TOPICS.values())
 
     async def start(self) -> None:
-        """Broker, topics, mailbox, then both services. What was started is stopped again if something fails."""
+        """Broker, topics, mailbox, then the services. What was started is stopped again if something fails."""
         try:
             await self.start_broker()
             await self.mailbox.start()
@@ -116,6 +122,10 @@ class System:
         return f"http://127.0.0.1:{self.ports['notifier']}"
 
     @property
+    def trials_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['trials']}"
+
+    @property
     def intake(self) -> Intake:
         """Raises ``LookupError`` while it is stopped."""
         service = self._running["intake"].service
@@ -127,6 +137,13 @@ class System:
         """Raises ``LookupError`` while it is stopped."""
         service = self._running["notifier"].service
         assert isinstance(service, Notifier)  # noqa: S101 - for the type alone
+        return service
+
+    @property
+    def trials(self) -> Trials:
+        """Raises ``LookupError`` while it is stopped."""
+        service = self._running["trials"].service
+        assert isinstance(service, Trials)  # noqa: S101 - for the type alone
         return service
 
     def runs(self, name: Name) -> bool:
@@ -160,8 +177,10 @@ class System:
         """Migrate its store, listen, start its parts. Nothing if it runs."""
         if name in self._running:
             return
-        build: Callable[[], Intake | Notifier] = self._build_intake if name == "intake" else self._build_notifier
-        running = await listen(build(), f"services.{name}", self._http(name))
+        build: Mapping[Name, Callable[[], Service]] = {
+            "intake": self._build_intake, "notifier": self._build_notifier, "trials": self._build_trials,
+        }  # fmt: skip
+        running = await listen(build[name](), f"services.{name}", self._http(name))
         self.ports[name], self._running[name] = running.port, running
         await running.service.supervisor.start()
 
@@ -179,18 +198,24 @@ class System:
             "kafka": self.kafka,
             "store": self._outside.stores[name] if self._outside else own,
             "http": self._http(name),
-            "contact": self.keys.rings["contact"],
             "master": self.keys.rings[f"{name}_master"],
         }
 
     def _build_intake(self) -> Intake:
-        settings = IntakeSettings.model_validate(self._common("intake") | {"facts": self.keys.rings["facts"]})
+        rings = {name: self.keys.rings[name] for name in ("contact", "facts")}
+        settings = IntakeSettings.model_validate(self._common("intake") | rings)
         return build_intake(settings, self.clock, self.programs, self.registry)
 
     def _build_notifier(self) -> Notifier:
         smtp = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
-        own = {"address_key": self.keys.address_key, "smtp": smtp}
+        own = {"address_key": self.keys.address_key, "smtp": smtp, "contact": self.keys.rings["contact"]}
         settings = NotifierSettings.model_validate(self._common("notifier") | own)
         return build_notifier(
             settings, self.clock, self.programs, self.registry, simulated=self.simulated, before_guard=self.before_guard
         )
+
+    def _build_trials(self) -> Trials:
+        settings = TrialsSettings.model_validate(self._common("trials") | {"facts": self.keys.rings["facts"]})
+        vocabularies = load_vocabularies(demo=True)
+        offers = {code: Offer(each, vocabularies[code]) for code, each in self.programs.items()}
+        return build_trials(settings, self.clock, offers, self.registry)

@@ -12,7 +12,7 @@ from standalone.broker import BrokerUnavailableError
 from standalone.process import FolderInUseError, logging_to, own_folder, run
 from standalone.running import write_running
 from standalone.start_page import add_start_page, write_header_files
-from standalone.system import NotReadyError, System
+from standalone.system import Name, NotReadyError, System
 from standalone.terminal import paint, say, step
 from standalone.web import MailboxPages, server, with_mailbox
 
@@ -30,12 +30,14 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the start page and the mailbox; 0: a free one.")] = 0,
     intake_port: Annotated[int, typer.Option(min=0, max=65535, help="Of intake's API; 0: a free one.")] = 0,
     notifier_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the notifier's API; 0: a free one.")] = 0,
+    trials_port: Annotated[int, typer.Option(min=0, max=65535, help="Of trials' API and page; 0: a free one.")] = 0,
 ) -> None:
-    """Run the whole system on this machine: broker, intake, notifier and a mailbox. Mail goes to the mailbox only."""
+    """Run the whole system on this machine: broker, services and a mailbox. Mail goes to the mailbox only."""
     folder = (data or default_folder()).resolve()
     try:
         with own_folder(folder), logging_to(folder / "upright.log"):
-            system = System(folder, SystemClock(), ports={"intake": intake_port, "notifier": notifier_port})
+            ports: dict[Name, int] = {"intake": intake_port, "notifier": notifier_port, "trials": trials_port}
+            system = System(folder, SystemClock(), ports=ports)
             status = run(lambda: serve(system, port))
     except EXPECTED as error:
         typer.echo(f"upright up: {error}", err=True)
@@ -72,6 +74,7 @@ async def _wait(system: System, url: str) -> int:
     say(f"  Mailbox      {url}mailbox/")
     say(f"  Intake       {system.intake_url}")
     say(f"  Notifier     {system.notifier_url}")
+    say(f"  Trials       {system.trials_url}")
     say(f"  Data         {system.folder}   (upright --data {system.folder} COMMAND speaks to it)")
     say("\n  Ctrl-C ends all of it.")
     try:

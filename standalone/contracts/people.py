@@ -23,7 +23,7 @@ _DELIVERY = {
     "delivery_id": DELIVERY, "kind": "appointment-reminder", "program": PROGRAM, "appointment_id": APPOINTMENT,
     "paperwork_id": PAPERWORK, "step": "P3D", "state": "planned", "reason": "quiet_hours",
     "due_at": "2027-03-13T18:00:00Z", "useful_until": "2027-03-15T17:00:00Z", "tier": 0, "mail_id": OTHER,
-    "at": "2027-03-13T18:00:02Z",
+    "at": "2027-03-13T18:00:02Z", "request_id": OTHER,
 }  # fmt: skip
 _LEAST = {key: _DELIVERY[key] for key in ("delivery_id", "kind", "program", "state", "due_at", "useful_until")}
 _PATIENT = {**_VERSIONED, "status": "active", "zone": "America/Los_Angeles"}
@@ -62,7 +62,7 @@ DATA: Mapping[type[Contract], Mapping[str, Any]] = {
     outcomes.DeliveryOutcome: {**_VERSIONED, "delivery": _DELIVERY},
     outcomes.Answer: {
         "patient_id": PATIENT, "answer_id": OTHER, "answer": "confirmed", "given_at": CHANGED, "program": PROGRAM,
-        "appointment_id": APPOINTMENT, "paperwork_id": PAPERWORK,
+        "appointment_id": APPOINTMENT, "paperwork_id": PAPERWORK, "kind": "trial-invitation",
     },
     outcomes.WorklistItem: {
         **_VERSIONED, "item_id": ITEM, "program": PROGRAM, "code": "too_late", "appointment_id": APPOINTMENT,

@@ -122,6 +122,9 @@ class Driver:
         """The clock has jumped: the sender needn't find out by itself."""
         if self.system.runs("notifier"):
             self.system.notifier.sender.nudge()
+        if self.system.runs("trials"):
+            for timer in (self.system.trials.ageing, self.system.trials.inviter):
+                timer.nudge()
 
     def _asked(self) -> Offsets:
         if self._offsets is None:

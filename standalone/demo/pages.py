@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from chassis.pages import FIXED_HEADERS, page
 from standalone.demo import view
 from standalone.demo.equation import equation
 from standalone.demo.ledger import Entry, entries
@@ -17,7 +18,6 @@ from standalone.demo.staff import why, worklist
 from standalone.demo.story import CAST
 from standalone.mailbox import Message
 from standalone.mailbox.view import source
-from standalone.pages import FIXED_HEADERS, page
 
 Tab = Literal["html", "text", "source", "calendar"]
 Button = Literal["next", "play", "again", "smtp", "twice"]

@@ -15,6 +15,12 @@ from schemas.outcomes import DeliveryState
 from services.intake.tables import outbox as intake_outbox
 from services.notifier.tables import deliveries, patients
 from services.notifier.tables import outbox as notifier_outbox
+from services.trials.store.catalogue import list_undrained
+from services.trials.store.invitations import list_due as list_due_invitations
+from services.trials.store.invitations import next_due as next_due_invitation
+from services.trials.store.patients import list_due as list_due_patients
+from services.trials.store.patients import next_due as next_due_patient
+from services.trials.tables import outbox as trials_outbox
 from standalone.demo.offsets import Offsets
 from standalone.system import SERVICES, System
 
@@ -47,7 +53,12 @@ async def _all_read(system: System, offsets: Offsets) -> bool:
 async def _published(system: System) -> dict[str, int] | None:
     """Rows per topic that an embedded broker must hold; None while an outbox has something to send."""
     kept: dict[str, int] = {}
-    for store, table in ((system.intake.store, intake_outbox), (system.notifier.store, notifier_outbox)):
+    outboxes = (
+        (system.intake.store, intake_outbox),
+        (system.trials.store, trials_outbox),
+        (system.notifier.store, notifier_outbox),
+    )
+    for store, table in outboxes:
         async with store.read() as connection:
             if await unsent(connection, table):
                 return None
@@ -67,8 +78,18 @@ async def _busy(system: System) -> bool:
     overdue = c.state.in_(WAITS) & (c.useful_until <= now)
     to_plan = patients.c.stale | (patients.c.replan_at <= now)
     async with system.notifier.store.read() as connection:
-        return await _any(connection, c.delivery_id, or_(c.state.in_(IN_HAND), due, overdue)) or await _any(
-            connection, patients.c.patient_id, to_plan
+        mail = await _any(connection, c.delivery_id, or_(c.state.in_(IN_HAND), due, overdue))
+        plans = await _any(connection, patients.c.patient_id, to_plan)
+    return mail or plans or await _matching(system, now)
+
+
+async def _matching(system: System, now: datetime) -> bool:
+    """Whether a trial is still to be compared, a patient to be judged again, or an invitation to be asked for."""
+    async with system.trials.store.read() as connection:
+        return bool(
+            await list_undrained(connection)
+            or await list_due_patients(connection, now, 1)
+            or await list_due_invitations(connection, now, 1)
         )
 
 
@@ -86,4 +107,6 @@ async def next_moment(system: System) -> datetime | None:
     )
     async with system.notifier.store.read() as connection:
         moments = [(await connection.execute(each)).scalar_one() for each in questions]
+    async with system.trials.store.read() as connection:
+        moments += [await next_due_patient(connection), await next_due_invitation(connection)]
     return min((each for each in moments if each is not None), default=None)

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from chassis.pages import FIXED_HEADERS, page
 from standalone.mailbox import view
 from standalone.mailbox.mailbox import Mailbox
 from standalone.mailbox.message import Message
-from standalone.pages import FIXED_HEADERS, page
 
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "

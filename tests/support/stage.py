@@ -40,8 +40,8 @@ async def servers_of(kind: str) -> AsyncIterator[Outside | None]:
     kafka = KafkaSettings(bootstrap=os.environ["TEST_KAFKA"])
     await apply(kafka, ALL_TOPICS.values())
     await _skip_what_others_left(kafka)
-    async with postgresql_schema() as intake, postgresql_schema() as notifier:
-        yield Outside(kafka, {"intake": intake, "notifier": notifier})
+    async with postgresql_schema() as intake, postgresql_schema() as notifier, postgresql_schema() as trials:
+        yield Outside(kafka, {"intake": intake, "notifier": notifier, "trials": trials})
 
 
 @asynccontextmanager

@@ -19,6 +19,8 @@ NAMES = uuid.UUID("7a0c6f0e-54d4-5d0a-8a11-3c0d0f6be1d4")
 """Namespace of request ids."""
 
 _PATIENT = tuple_(invitations.c.tenant, invitations.c.patient_id)
+_TRIAL = (trials.c.tenant == invitations.c.tenant) & (trials.c.trial_id == invitations.c.trial_id)
+_RELEASED = _TRIAL & trials.c.released_at.is_not(None)
 
 
 class State(StrEnum):
@@ -73,15 +75,22 @@ async def load_invitations(
 
 async def list_due(connection: AsyncConnection, now: datetime, limit: int) -> list[PatientKey]:
     """Patients with an invitation that waits, is due, and whose trial is released; the earliest first."""
-    released = (trials.c.tenant == invitations.c.tenant) & (trials.c.trial_id == invitations.c.trial_id)
     query = (
         select(invitations.c.tenant, invitations.c.patient_id)
-        .join(trials, released & trials.c.released_at.is_not(None))
+        .join(trials, _RELEASED)
         .where(invitations.c.state == State.WAITING, invitations.c.due_at <= now)
         .order_by(invitations.c.due_at)
         .limit(limit)
     )
     return list(dict.fromkeys((row.tenant, row.patient_id) for row in await connection.execute(query)))
+
+
+async def next_due(connection: AsyncConnection) -> datetime | None:
+    """When the first of them is due (civil)."""
+    query = select(func.min(invitations.c.due_at)).select_from(invitations).join(trials, _RELEASED)
+    waiting = query.where(invitations.c.state == State.WAITING)
+    found: datetime | None = (await connection.execute(waiting)).scalar_one()
+    return found
 
 
 async def count_since(connection: AsyncConnection, tenant: str, trial_id: str, since: datetime) -> int:

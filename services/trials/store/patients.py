@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import DataKey, Keyring
@@ -96,6 +96,12 @@ async def list_due(connection: AsyncConnection, now: datetime, limit: int) -> li
     due = patients.c.next_change <= now
     rows = await connection.execute(select(*_IN_ORDER).where(due).order_by(patients.c.next_change).limit(limit))
     return [(row.tenant, row.patient_id) for row in rows]
+
+
+async def next_due(connection: AsyncConnection) -> datetime | None:
+    """When time changes something of a patient next (civil)."""
+    found: datetime | None = (await connection.execute(select(func.min(patients.c.next_change)))).scalar_one()
+    return found
 
 
 async def list_changed(connection: AsyncConnection, since: datetime | None) -> list[PatientKey]:
