@@ -6,6 +6,7 @@ or under the master key where no patient is meant. No name, address or e-mail of
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     Index,
@@ -142,3 +143,68 @@ invitations = Table(
     Index("invitations_trial", "tenant", "trial_id"),
 )  # fmt: skip
 """Once for life per patient and trial: waiting (release, caps), requested, sent, withdrawn or ended."""
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("subscription_id", ID, primary_key=True),
+    Column("tenant", TENANT, nullable=False),
+    Column("owner", String(40), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("channel", String(10), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("secrets", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("delivered", BigInteger, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", UtcDateTime),
+    Column("digest_day", Date),
+    Index("subscriptions_owner", "tenant", "owner"),
+)
+"""A coordinator's subscription, and the lock of its log. ``owner`` is an API key's id; ``secrets`` is sealed under the
+master ring. ``sequence`` is the last number of its log, ``delivered`` up to where its channel has carried it; of a
+webhook, ``attempts`` that failed at the next one, and ``not_before`` (the database's clock) when to try again;
+``digest_day``: the last civil day whose digest is made.
+"""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("subscription_id", ID, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("report_id", ID, nullable=False, unique=True),
+    Column("name", String(40), nullable=False),
+    Column("match_id", ID),
+    Column("body", Text, nullable=False),
+    Index("reports_match", "subscription_id", "match_id"),
+)
+"""What each subscription's coordinator is told, in order: the one source of every channel. ``body`` is JSON of
+``MatchReport``, pseudonymous.
+"""
+
+told = Table(
+    "told",
+    metadata,
+    Column("subscription_id", ID, primary_key=True),
+    Column("match_id", ID, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("verdict", String(10)),
+)
+"""Up to which version a subscription has followed a match, and what its coordinator takes for true; no verdict: that
+there is none.
+"""
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("subscription_id", ID, primary_key=True),
+    Column("trial_id", ID, primary_key=True),
+    Column("criteria_version", String(13), nullable=False),
+    Column("collecting", Boolean, nullable=False),
+    Column("found", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("withdrawn", Integer, nullable=False),
+)
+"""The newest criteria of a trial that a subscription has seen. While ``collecting``, what they change is counted."""

@@ -12,7 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-
     op.create_table(
         "catalogue",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -108,7 +107,7 @@ def upgrade() -> None:
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("published", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("published", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
@@ -118,7 +117,7 @@ def upgrade() -> None:
         ["id"],
         unique=False,
         sqlite_where=sa.text("published IS 0"),
-        postgresql_where=sa.text("published IS 0"),
+        postgresql_where=sa.text("published IS false"),
     )
     op.create_table(
         "patients",
@@ -143,6 +142,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("consumer_group", "partition"),
     )
     op.create_table(
+        "reports",
+        sa.Column("subscription_id", sa.String(length=36), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("report_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("match_id", sa.String(length=36), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("subscription_id", "sequence"),
+        sa.UniqueConstraint("report_id"),
+    )
+    op.create_index("reports_match", "reports", ["subscription_id", "match_id"], unique=False)
+    op.create_table(
+        "revisions",
+        sa.Column("subscription_id", sa.String(length=36), nullable=False),
+        sa.Column("trial_id", sa.String(length=36), nullable=False),
+        sa.Column("criteria_version", sa.String(length=13), nullable=False),
+        sa.Column("collecting", sa.Boolean(), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("withdrawn", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("subscription_id", "trial_id"),
+    )
+    op.create_table(
         "subjects",
         sa.Column("tenant", sa.String(length=16), nullable=False),
         sa.Column("subject", sa.String(length=60), nullable=False),
@@ -152,6 +174,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "subject"),
     )
     op.create_index("subjects_patient", "subjects", ["tenant", "patient_id"], unique=False)
+    op.create_table(
+        "subscriptions",
+        sa.Column("subscription_id", sa.String(length=36), nullable=False),
+        sa.Column("tenant", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("channel", sa.String(length=10), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("secrets", sa.Text(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("not_before", UtcDateTime(), nullable=True),
+        sa.Column("digest_day", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("subscription_id"),
+    )
+    op.create_index("subscriptions_owner", "subscriptions", ["tenant", "owner"], unique=False)
+    op.create_table(
+        "told",
+        sa.Column("subscription_id", sa.String(length=36), nullable=False),
+        sa.Column("match_id", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("verdict", sa.String(length=10), nullable=True),
+        sa.PrimaryKeyConstraint("subscription_id", "match_id"),
+    )
     op.create_table(
         "trials",
         sa.Column("tenant", sa.String(length=16), nullable=False),
