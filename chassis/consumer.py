@@ -55,7 +55,7 @@ class Consumer:
     ) -> None:  # fmt: skip
         self.name = f"consumer {group}"
         self.state = "stopped"
-        self._group = group
+        self.group = group
         self._metrics = metrics
         self._labels = {"topic": topic, "group": group}
         self._lock = asyncio.Lock()
@@ -108,7 +108,7 @@ class Consumer:
             async with asyncio.timeout(STOP_SECONDS), self._lock:
                 pass
         except TimeoutError:
-            log.warning("batch rolled back, it took too long to finish", group=self._group)
+            log.warning("batch rolled back, it took too long to finish", group=self.group)
 
     async def _consume_for_ever(self) -> NoReturn:
         while True:
@@ -121,7 +121,7 @@ class Consumer:
             except TooManyDeadLettersError as halt:
                 await self._halt(halt)
             except (KafkaError, OSError, TimeoutError, Unavailable) as error:
-                log.warning("broker is away", group=self._group, error=type(error).__name__)
+                log.warning("broker is away", group=self.group, error=type(error).__name__)
                 await self._back_off()
 
     async def _consume(self, client: AIOKafkaConsumer) -> NoReturn:
@@ -140,6 +140,6 @@ class Consumer:
         """Out of the group, so that ``/status`` and the metric are what is left of us until somebody looks."""
         self.state = "halted"
         self._metrics.gauge("consumer_stopped", 1, **self._labels)
-        log.error("stopped: too many dead letters in a row", group=self._group, partition=halt.partition)
+        log.error("stopped: too many dead letters in a row", group=self.group, partition=halt.partition)
         await asyncio.Event().wait()
         raise halt

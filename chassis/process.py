@@ -12,7 +12,7 @@ from chassis.http_server import serve
 from chassis.migrations import migrate
 from chassis.settings import ServiceSettings
 from chassis.store import Store
-from chassis.supervisor import Supervisor
+from chassis.supervisor import Part, Supervisor
 from schemas.yaml_files import ProgramFilesError
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -25,6 +25,8 @@ class Service(Protocol):
     def app(self) -> FastAPI: ...
     @property
     def supervisor(self) -> Supervisor: ...
+    @property
+    def parts(self) -> Sequence[Part]: ...
     @property
     def store(self) -> Store: ...
     async def close(self) -> None: ...

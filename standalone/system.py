@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chassis.clock import CivilClock
+from chassis.consumer import Consumer
 from chassis.metrics import MetricsRegistry
 from chassis.process import Service
 from chassis.settings import HttpSettings, KafkaSettings, StoreSettings
@@ -33,7 +34,7 @@ from services.trials.app import build as build_trials
 from services.trials.domain import Offer
 from services.trials.settings import TrialsSettings
 from standalone import arming
-from standalone.broker import EmbeddedBroker
+from standalone.broker import EmbeddedBroker, free_port
 from standalone.keys import load_keys
 from standalone.mailbox import Mailbox
 from standalone.serving import Serving, listen
@@ -146,6 +147,11 @@ class System:
         assert isinstance(service, Trials)  # noqa: S101 - for the type alone
         return service
 
+    def groups(self) -> set[str]:
+        """The consumer groups of the services that run."""
+        parts = [part for each in self._running.values() for part in each.service.parts]
+        return {part.group for part in parts if isinstance(part, Consumer)}
+
     def runs(self, name: Name) -> bool:
         return name in self._running
 
@@ -180,6 +186,7 @@ class System:
         build: Mapping[Name, Callable[[], Service]] = {
             "intake": self._build_intake, "notifier": self._build_notifier, "trials": self._build_trials,
         }  # fmt: skip
+        self.ports[name] = self.ports[name] or free_port()  # the links in mails name it before anybody listens
         running = await listen(build[name](), f"services.{name}", self._http(name))
         self.ports[name], self._running[name] = running.port, running
         await running.service.supervisor.start()
@@ -208,7 +215,10 @@ class System:
 
     def _build_notifier(self) -> Notifier:
         smtp = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
-        own = {"address_key": self.keys.address_key, "smtp": smtp, "contact": self.keys.rings["contact"]}
+        pages = {"public_url": self.notifier_url, "links": self.keys.rings["links"]}
+        own = {
+            "address_key": self.keys.address_key, "smtp": smtp, "contact": self.keys.rings["contact"], "pages": pages,
+        }  # fmt: skip
         settings = NotifierSettings.model_validate(self._common("notifier") | own)
         return build_notifier(
             settings, self.clock, self.programs, self.registry, simulated=self.simulated, before_guard=self.before_guard

@@ -71,7 +71,7 @@ class Driver:
     async def start(self) -> None:
         """Everything up, at the end of its topics, and armed from the story's start on."""
         await self.system.start()
-        self._offsets = Offsets(self.system.kafka)
+        self._offsets = Offsets(self.system.kafka, self.system.groups())
         await self.system.ready()
         await self.system.arm(START)
 

@@ -1,5 +1,6 @@
 """Whether every consumer group has committed up to the end of its topic, as the broker itself says."""
 
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -9,20 +10,19 @@ from aiokafka.errors import KafkaError
 from chassis.kafka import client_options
 from chassis.settings import KafkaSettings
 from schemas.topics import TOPICS, Topic
-from standalone.system import SERVICES
-
-READ = tuple(topic for topic in TOPICS.values() if topic.name.startswith(("intake.events.", "notifier.outcomes.")))
-"""Topics with a running consumer; ``notifier.requests.v1`` has none yet."""
-RUNNING = tuple(f"{service}." for service in SERVICES)
-"""What the groups of services in this process begin with; a group of another commits nothing here."""
 
 OUTAGE = (KafkaError, OSError, TimeoutError)
 
 
 class Offsets:
-    """Asks with clients of its own; ``close`` them. After an outage the next question connects again."""
+    """Asks with clients of its own; ``close`` them. After an outage the next question connects again.
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    ``groups`` are those that somebody here consumes with: another one commits nothing.
+    """
+
+    def __init__(self, kafka: KafkaSettings, groups: Collection[str]) -> None:
+        self._groups = groups
+        self._read = [topic for topic in TOPICS.values() if set(topic.groups) & set(groups)]
         self._options: dict[str, Any] = client_options(kafka)
         self._ends: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
@@ -31,7 +31,7 @@ class Offsets:
         """``kept``: rows per topic that the broker must have had; an empty topic then belongs to a new broker."""
         try:
             await self._connect()
-            return all([await self._is_read(topic, kept.get(topic.name, 0)) for topic in READ])
+            return all([await self._is_read(topic, kept.get(topic.name, 0)) for topic in self._read])
         except OUTAGE:
             await self.close()
             return False
@@ -43,7 +43,7 @@ class Offsets:
         ends = await self._ends.end_offsets(partitions)
         if kept and not any(ends.values()):
             return False
-        for group in (each for each in topic.groups if each.startswith(RUNNING)):
+        for group in (each for each in topic.groups if each in self._groups):
             committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
             if any(end > max(0, committed[each].offset) for each, end in ends.items()):
                 return False

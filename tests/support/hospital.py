@@ -286,7 +286,7 @@ async def open_hospital(folder: Path, outside: Outside | None = None) -> AsyncIt
 
     system = System(folder, clock, simulated=True, before_guard=hook, outside=outside)
     await system.start()
-    offsets = Offsets(system.kafka)
+    offsets = Offsets(system.kafka, system.groups())
     try:
         async with httpx2.AsyncClient(timeout=10.0) as http:
             opened.append(Hospital(system, clock, offsets, http, claimed))
