@@ -96,6 +96,8 @@ class Desk:
         if trial is None:
             raise NotYetError("There is no such trial.")
         before = trial.published
+        if not any(True for _ in trial.draft.eligibility.every()):
+            raise NotYetError("The trial has no criteria: everybody would be eligible.")
         if before is not None and _content(before) == _content(trial.draft):
             raise NotYetError("Nothing has changed since it was published.")
         version = before.version + 1 if before else 1
@@ -134,11 +136,9 @@ def _content(state: TrialState) -> TrialState:
 def _followed(trial: StoredTrial, record: RegistryTrial) -> TrialState | None:
     """What is published, with the registry's new status and sites; None when these are the same."""
     before = trial.published
-    if before is None or (before.status, before.sites) == (record.overall_status, record.sites):
+    if before is None or (before.status, before.sites) == (record.status, record.sites):
         return None
-    return before.model_copy(
-        update={"version": before.version + 1, "status": record.overall_status, "sites": record.sites}
-    )
+    return before.model_copy(update={"version": before.version + 1, "status": record.status, "sites": record.sites})
 
 
 def _draft(name: str, record: RegistryTrial, before: StoredTrial | None) -> TrialState:
@@ -149,7 +149,7 @@ def _draft(name: str, record: RegistryTrial, before: StoredTrial | None) -> Tria
     kept = tuple(_kept(each, said.get((each.kind, each.text))) for each in eligibility.criteria)
     title = record.brief_title or record.official_title or record.registry_id
     state = TrialState(
-        trial_id=name, version=1, registry_id=record.registry_id, title=title[:600], status=record.overall_status,
+        trial_id=name, version=1, registry_id=record.registry_id, title=title[:600], status=record.status,
         sites=record.sites, criteria_version="1.0", eligibility=eligibility.model_copy(update={"criteria": kept}),
     )  # fmt: skip
     if old is None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.settings import StoreSettings
+from schemas.criteria import Eligibility
 from schemas.patient import ConsentDecision, EnrolmentStatus, PatientStatus
 from schemas.trials import RecruitmentStatus
 from services.trials.desk import NotYetError
@@ -150,3 +151,8 @@ async def test_replayed_and_reordered_events_end_in_the_same_pairs_and_tell_noth
     await desk.hear(first)
     await desk.hear(second)
     assert await desk.told() == told
+
+
+async def test_a_trial_without_any_criterion_is_not_published_since_everybody_would_be_eligible(desk: Research) -> None:
+    with pytest.raises(NotYetError, match="no criteria"):
+        await desk.publish("EMPTY-1", Eligibility())
