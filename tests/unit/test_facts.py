@@ -114,6 +114,8 @@ def test_a_stale_source_is_in_conflict_with_nobody() -> None:
 def test_the_latest_counts_where_the_vocabulary_says_so() -> None:
     older, newer = fact("pressure", 12, "clinic", on=day("2027-01-01")), fact("pressure", 4, on=day("2027-02-01"))
     assert known(older, newer).value("pressure") == 4
+    agreeing = fact("pressure", 4, "clinic", on=day("2027-02-01"))
+    assert known(newer, agreeing).behind == known(agreeing, newer).behind == {"pressure": (agreeing, newer)}
     same_day = fact("pressure", 9, "clinic", on=day("2027-02-01"))
     assert known(same_day, newer).value("pressure") is Unknown.CONFLICT
 
@@ -178,9 +180,9 @@ def test_derived_facts_are_unknown_as_their_input_is() -> None:
 
 
 def test_a_day_yet_to_come_is_not_known_yet() -> None:
-    found = known(fact("onset", day("2027-03-11")), fact("patch", (patch("2027-03-01"), patch("2027-03-20"))))
+    found = known(fact("onset", day("2027-03-11")), fact("patch", (patch("2027-03-10"), patch("2027-03-20"))))
     assert (found.value("onset"), found.value("onset-days")) == (Unknown.MISSING, Unknown.MISSING)
-    assert (found.value("patch"), found.value("patch-days")) == ((patch("2027-03-01"),), 9)
+    assert (found.value("patch"), found.value("patch-days")) == ((patch("2027-03-10"),), 0)
 
 
 def test_days_since_an_event_count_from_the_last() -> None:
@@ -217,11 +219,21 @@ def test_what_they_disagree_on_is_unknown() -> None:
     assert merged([one, other]) == (patch("2027-01-01", volume=20),)
 
 
-def test_two_events_of_a_day_meet_their_like() -> None:
+@pytest.mark.parametrize("level", ["thoracic", "lumbar"])
+def test_two_events_of_a_day_meet_their_like(level: str) -> None:
     one = [patch("2027-01-01", level="thoracic"), patch("2027-01-01", level="lumbar")]
-    assert merged([one, [patch("2027-01-01", level="lumbar", volume=20)]]) == (
-        patch("2027-01-01", level="lumbar", volume=20), patch("2027-01-01", level="thoracic"),
-    )  # fmt: skip
+    found = merged([one, [patch("2027-01-01", level=level, volume=20)]])
+    assert {(each.fields["level"], each.fields.get("volume")) for each in found} == {
+        (level, 20), ("thoracic" if level == "lumbar" else "lumbar", None),
+    }  # fmt: skip
+
+
+def test_an_undated_event_takes_the_date_of_the_one_it_meets_and_a_dated_one_meets_its_own_day_first() -> None:
+    one = [patch("2027-01-01"), patch(None)]
+    assert merged([one, [patch("2027-02-01")]]) == (patch("2027-01-01"), patch("2027-02-01"))
+    same_day = [patch("2027-01-01", volume=20)]
+    assert merged([one, same_day]) == (patch("2027-01-01", volume=20), patch(None))
+    assert merged([[patch("2027-01-01", volume=10), patch(None)], same_day]) == (patch("2027-01-01"), patch(None))
 
 
 def test_an_undated_event_is_any_that_it_does_not_contradict() -> None:

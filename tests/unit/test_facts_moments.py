@@ -112,13 +112,28 @@ def test_a_number_is_left_on_the_day_after_it_was_reached() -> None:
 
 
 def test_a_cut_that_no_calendar_reaches_never_comes() -> None:
-    assert after(told("onset", TODAY), cuts={"onset-days": [1e9], "age": [1e9, float("inf")]}) is None
+    assert (
+        after(told("onset", TODAY), cuts={"onset-days": [1e9], "age-in-months": [1e9], "age": [float("inf")]}) is None
+    )
 
 
 def test_days_since_a_list_count_from_its_last_event_and_those_of_its_events_from_each() -> None:
     patches = told("patch", (Happening(date(2027, 3, 1)), Happening(date(2027, 3, 8))))
     assert after(patches, cuts={"patch-days": [11]}) == date(2027, 3, 19)
     assert after(patches, cuts={"patch": [11]}) == date(2027, 3, 12)
+
+
+def test_a_day_yet_to_come_is_a_change_when_it_comes() -> None:
+    coming = told("onset", date(2027, 3, 15))
+    assert after(coming) == after(coming, cuts={"onset-days": [-3, 0], "onset": [-3, 0]}) == date(2027, 3, 15)
+    assert after(told("patch", (Happening(date(2027, 3, 15)),))) == date(2027, 3, 15)
+    assert after(told("kind", "a", on=date(2027, 3, 15))) == date(2027, 3, 15)
+    assert after(told("kind", True, on=date(2027, 3, 15))) is None  # no code: never seen
+
+
+def test_until_the_next_event_comes_days_count_from_the_last_that_has() -> None:
+    patches = told("patch", (Happening(date(2027, 3, 1)), Happening(date(2027, 3, 20))))
+    assert after(patches, cuts={"patch-days": [11]}) == date(2027, 3, 12)
 
 
 def test_an_event_leaves_a_window_on_the_day_after_its_last() -> None:

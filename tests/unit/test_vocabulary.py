@@ -109,6 +109,12 @@ BAD = [
     ("{label: onset, type: date}", "{label: onset, type: date, unit: d}", 2, "facts.onset: date: takes no unit"),
     ("{label: onset, type: date}", "{label: onset, type: date, values: {a: a}}", 2, "takes no values"),
     ("{label: onset, type: date}", "{label: onset, type: date, fields: {}, valid_for: 3 days}", 2, "valid_for"),
+    (
+        "{label: onset, type: date}",
+        "{label: onset, type: date, fields: {a: {label: a, type: code}}}",
+        2,
+        "takes no fields",
+    ),
     ("{label: onset, type: date}", "{label: onset, type: date, valid_for: P1M}", 2, "facts.onset.valid_for: String"),
     ("{a: an a, b: a b}", "{a: an a, a: a b}", 6, "a: stands twice"),
     ("{a: an a, b: a b}", "{A: an a}", 6, "facts.kind.values.A.[key]: String should match pattern"),
