@@ -144,6 +144,54 @@ def test_a_pause_waits_for_its_end() -> None:
     assert ask(REMINDER, over) == Go(0)
 
 
+def test_a_pause_or_a_choice_holds_no_notice_and_no_other_programs_mail() -> None:
+    quiet = choice(paused_until=NOW + HOUR, reminders=False, forms=False)
+    for name in NOTICES:
+        subject, truth = SITUATIONS[name]
+        assert ask(subject, replace(truth, preferences=(quiet,))) == Go(0)
+    elsewhere = replace(quiet, program="other1", email=False)
+    both = (replace(choice(), paused_until=None), replace(choice(), paused_until=NOW + HOUR))
+    for name in SITUATIONS:
+        subject, truth = SITUATIONS[name]
+        assert ask(subject, replace(truth, preferences=(elsewhere,))) == Go(0)
+    assert ask(REMINDER, replace(TRUTH, preferences=both)) == No(Reason.QUIET_HOLD, S.PLANNED, NOW + HOUR)
+
+
+def test_at_one_instant_the_more_restrictive_decision_holds_and_an_older_one_does_not() -> None:
+    basic, permit, deny = ConsentScope.EMAIL_BASIC, ConsentDecision.PERMIT, ConsentDecision.DENY
+    for first, second, expected in (
+        (consent(basic, permit), consent(basic, deny, CEDARS.public_code), Reason.OPTED_OUT),
+        (consent(basic, deny), consent(basic, permit, day=2), None),
+        (consent(basic, permit), consent(basic, deny, day=2), Reason.OPTED_OUT),
+    ):
+        for order in ((first, second), (second, first)):
+            assert reason(ask(REMINDER, replace(TRUTH, consents=order))) is expected
+
+
+def test_mails_of_a_day_ago_count_for_no_burst() -> None:
+    change, truth = SITUATIONS["change"]
+    burst = tuple(SentMail(Kind.CHANGE, NOW - n * HOUR) for n in range(1, 6))
+    assert ask(change, truth, sent=(*burst, SentMail(Kind.CHANGE, NOW - DAY))) == Go(0)
+    last = SentMail(Kind.CHANGE, NOW - DAY + timedelta(seconds=1))
+    assert reason(ask(change, truth, sent=(*burst, last))) is Reason.BREAKER_OPEN
+
+
+@pytest.mark.parametrize("status", ["arrived", "fulfilled", "noshow"])
+def test_a_visit_that_has_begun_ends_its_mail(status: str) -> None:
+    begun = edited(VISIT, "2027-03-13 09:50", status=AppointmentStatus(status))
+    assert ask(REMINDER, chart(begun, FORMS)) == No(Reason.SUPERSEDED, S.SKIPPED)
+
+
+def test_a_program_ends_only_its_own_mail_and_a_request_only_its_own_asks() -> None:
+    other = replace(TRUTH.enrolments[0], program="other1")
+    elsewhere = replace(TRUTH, enrolments=(other,))
+    assert reason(ask(REMINDER, elsewhere)) is Reason.SUPERSEDED
+    assert ask(REMINDER, replace(TRUTH, enrolments=(other, *TRUTH.enrolments))) == Go(0)
+    come, missing = received(FORMS, "2027-03-12 09:00"), replace(FORMS, paperwork_id="others")
+    assert reason(ask(ASK, chart(VISIT, come, missing))) is Reason.PAPERWORK_RECEIVED
+    assert ask(ASK, chart(VISIT, FORMS, replace(come, paperwork_id="others"))) == Go(0)
+
+
 EVERYONE: Mapping[Reason, Mapping[str, Any]] = {
     Reason.DECEASED: {"status": PatientStatus.DECEASED},
     Reason.MERGED_RECORD: {"status": PatientStatus.MERGED},

@@ -9,7 +9,7 @@ import pytest
 from schemas.patient import ConsentDecision, EnrolmentStatus
 from services.intake.domain import Command, Context, Record, Refused
 from services.intake.domain.commands import SKEW, posted_as
-from services.intake.domain.record import Appointment, Consent, Enrolment
+from services.intake.domain.record import Appointment, Consent, Enrolment, Patient
 from tests.support.commands import (
     CONTEXT,
     ENROLLED,
@@ -178,3 +178,28 @@ def test_a_key_for_another_program_takes_the_patient_into_it_and_does_nothing_el
     taken = replace(enrol(program=OTHER), subject_id=SECOND)
     assert run(taken, record=ENROLLED, context=narrow)[0].version == 1
     assert refusal(preference(OTHER), ENROLLED, narrow) == {"/data/patient_id"}
+
+
+def test_a_key_for_another_program_stops_no_visit_of_a_patient_whom_both_know() -> None:
+    booked = run(visit(), record=IN_BOTH, context=BOTH)[1]
+    narrow = replace(BOTH, scope=replace(BOTH.scope, programs=frozenset({OTHER})))
+    assert refusal(visit("cancelled"), booked, narrow) == {"/data/program"}
+
+
+def test_a_cancelled_visit_that_is_booked_again_was_first_booked_when_it_was() -> None:
+    later = replace(CONTEXT, now=NOW + HOUR)
+    cancelled = run(visit(), visit("cancelled"), record=ENROLLED)[1]
+    again = run(visit(), record=cancelled, context=later)[0]
+    assert isinstance(again, Appointment)
+    assert (again.booked_at, again.start_set_at, again.patient_told_at) == (NOW, NOW + HOUR, None)
+
+
+def test_an_updated_contact_is_the_next_version_of_the_patient() -> None:
+    known = run(register())[1]
+    updated = replace(register(email="new@example.org"), name="patient.updated")
+    state = run(updated, record=known)[0]
+    assert isinstance(state, Patient)
+    assert state.version == 2
+    assert state.contact is not None
+    assert state.contact.email is not None
+    assert state.contact.email.reveal() == "new@example.org"

@@ -53,6 +53,15 @@ def test_a_notice_goes_alone_and_first_and_each_program_sends_its_own() -> None:
     assert kinds(FIRST, replace(SECOND, program="other1")) == [(Kind.REMINDER, 1), (Kind.REMINDER, 1)]
 
 
+def test_an_ask_joins_what_is_there_and_any_step_of_a_visit_keeps_another_out() -> None:
+    loose = replace(ASK, rides=None)
+    assert kinds(loose, EARLIER) == [(Kind.REMINDER_PAPERWORK, 2)]
+    third = replace(SECOND, dedup_key="x", appointment_id="a")
+    assert [len(each.deliveries) for each in group([FIRST, SECOND, third], TRUTH)] == [2, 1]
+    other = replace(loose, dedup_key="paperwork/other/P3D", rides=SECOND.dedup_key)
+    assert kinds(loose, other) == [(Kind.PAPERWORK, 2)]
+
+
 def test_the_highest_sequence_wins_whatever_comes_last() -> None:
     newer = moved(A, "2027-03-18 13:00", "2027-03-01 09:00", told=True)
     first = told_after_event(None, A)
