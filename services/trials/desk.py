@@ -129,6 +129,11 @@ class Desk:
             await record_release(connection, (tenant, trial.trial_id), by, now)
 
 
+def unpublished(trial: StoredTrial) -> bool:
+    """Whether the draft says something else than what is published."""
+    return trial.published is None or _content(trial.published) != _content(trial.draft)
+
+
 def _content(state: TrialState) -> TrialState:
     return state.model_copy(update={"version": 1, "criteria_version": "1.0"})
 
