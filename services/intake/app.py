@@ -16,10 +16,10 @@ from chassis.store import Store
 from chassis.supervisor import Part, Supervisor
 from chassis.tracing import tracer_provider
 from schemas.programs import Program
-from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, TRIALS_OUTCOMES
 from schemas.topics import TOPICS
 from services.intake import tables
-from services.intake.handlers import GROUP, USES, OutcomeHandlers
+from services.intake.handlers import GROUP, TRIALS_GROUP, TRIALS_USES, USES, OutcomeHandlers
 from services.intake.resources import Resources, Rings
 from services.intake.routes import events, staff
 from services.intake.settings import IntakeSettings
@@ -61,15 +61,19 @@ def build(
     rings = Rings(settings.master.ring(), settings.contact.ring(), settings.facts.ring())
     resources = Resources(store, rings, programs, clock, settings.host, settings.max_batch, relay.nudge)
     handlers = OutcomeHandlers(clock)
-    consumer = Consumer(
-        broker=kafka_broker(
-            settings.kafka, service="intake", registry=metrics.registry.prometheus, tracer_provider=traces
-        ),
-        kafka=settings.kafka, topic=NOTIFIER_OUTCOMES, group=GROUP, uses=USES, store=store, tables=tables.consumer,
-        outbox=tables.outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
-        on_new_broker=relay.republish,
+    prometheus = metrics.registry.prometheus
+
+    def consumer(topic: str, group: str, uses: frozenset[str]) -> Consumer:
+        return Consumer(
+            broker=kafka_broker(settings.kafka, service="intake", registry=prometheus, tracer_provider=traces),
+            kafka=settings.kafka, topic=topic, group=group, uses=uses, store=store, tables=tables.consumer,
+            outbox=tables.outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
+            on_new_broker=relay.republish,
+        )  # fmt: skip
+
+    parts: tuple[Part, ...] = (
+        relay, consumer(NOTIFIER_OUTCOMES, GROUP, USES), consumer(TRIALS_OUTCOMES, TRIALS_GROUP, TRIALS_USES),
     )  # fmt: skip
-    parts: tuple[Part, ...] = (relay, consumer)
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
         title="Upright intake", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,

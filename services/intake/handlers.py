@@ -1,4 +1,4 @@
-"""Kafka in: ``notifier.outcomes.v1`` becomes the timeline's future and the worklist. No intake event comes of it.
+"""Kafka in: what others say becomes the timeline's future and the worklist. No intake event comes of it.
 
 Idempotent by version: of a plan, of a delivery, of a worklist item. A patient who isn't known here is kept anyway.
 """
@@ -28,6 +28,10 @@ USES = frozenset(
 )
 """All outcomes but patients' answers, which have their own handler once there are pages that ask."""
 
+TRIALS_GROUP = "intake.trials"
+TRIALS_USES = frozenset({"worklist.opened", "worklist.closed"})
+"""``trials.outcomes.v1``: what staff must do that only trials know of."""
+
 LETTERS = uuid.UUID("6f1f1a3e-0f0c-5d2f-8a57-2f6f6a8f5f10")
 """Namespace of the worklist items that dead letters open."""
 
@@ -46,7 +50,8 @@ class OutcomeHandlers:
         plans: dict[tuple[str, str], PlanChanged] = {}
         outcomes: dict[tuple[str, str], Outcome] = {}
         items: dict[tuple[str, str], WorklistItem] = {}
-        known = await plan_versions(connection, {(_tenant(each), each.data.patient_id) for each in events})
+        planned = [each for each in events if isinstance(each.data, PlanChanged | DeliveryOutcome)]
+        known = await plan_versions(connection, {(_tenant(each), each.data.patient_id) for each in planned})
         for event in events:
             tenant, data = _tenant(event), event.data
             if isinstance(data, PlanChanged) and data.version > known.get((tenant, data.patient_id), 0):

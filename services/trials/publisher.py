@@ -33,9 +33,10 @@ class Publisher:
         return self.message(name, tenant, data.patient_id, f"request/{data.request_id}", data.version, data, now)
 
     def worklist(self, tenant: str, item: WorklistItem, now: datetime) -> Message:
-        """An item was opened, or closed when it has a ``closed_at``."""
+        """An item was opened, or closed when it has a ``closed_at``. One about no patient goes by its own id."""
         name, subject = "worklist.closed" if item.closed_at else "worklist.opened", f"worklist/{item.item_id}"
-        return self.message(name, tenant, item.patient_id, subject, item.version, item, now, topic=TRIALS_OUTCOMES)
+        key = item.patient_id or item.item_id
+        return self.message(name, tenant, key, subject, item.version, item, now, topic=TRIALS_OUTCOMES)
 
     def message(
         self, name: str, tenant: str, key: str | None, subject: str, version: int, data: Contract, now: datetime,

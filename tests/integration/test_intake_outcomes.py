@@ -35,7 +35,7 @@ async def desk(store_settings: StoreSettings) -> AsyncIterator[Desk]:
 
 def said(name: str, data: Any, tenant: str | None = TENANT) -> Message:
     """A record as the notifier publishes it."""
-    kind, key = EVENT_TYPES[name], data.patient_id
+    kind, key = EVENT_TYPES[name], data.patient_id or data.item_id
     envelope = Envelope(
         id=str(uuid.uuid4()), source="https://notifier.example.org/notifier", type=kind.wire, time=NOW,
         partitionkey=key, sequence=data.version, tenant=tenant,
@@ -173,6 +173,12 @@ async def test_the_worklist_shows_what_is_open_oldest_due_first_in_words(desk: D
 async def close(desk: Desk, item_id: str, note: Any = "Called: she comes.", who: str = "staff") -> Any:
     headers = {"authorization": f"Bearer {desk.tokens[who]}"}
     return await desk.http.post(f"/v1/worklist/{item_id}/close", json={"note": note}, headers=headers)
+
+
+async def test_an_item_about_no_patient_is_shown_beside_a_plan_in_one_batch(desk: Desk) -> None:
+    patient_id = await desk.enrolled()
+    await hear(desk, task(item(new_id(), code="truth_incomplete")), plan(patient_id, 1, view(new_id())))
+    assert [(each["code"], each["patient_id"]) for each in await worklist(desk)] == [("truth_incomplete", None)]
 
 
 async def test_staff_close_an_item_with_a_note_once(desk: Desk) -> None:
