@@ -7,6 +7,7 @@ a criterion that is false with one thing known stays false whatever else becomes
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import date
+from itertools import islice
 from typing import Generic, TypeVar
 
 from schemas.criteria import Eligibility
@@ -27,6 +28,9 @@ LIMIT = 256
 
 SELECTIONS = 16
 """Numbers found from each kind of events that a patient had: this bounds time. What is asked beyond is judged later."""
+
+AT_ONCE = 5000
+"""Trials taken apart together, which takes memory for a moment."""
 
 _KINDS: Mapping[Sort, Callable[[Input], Buckets]] = {
     Sort.FLAG: Named,
@@ -58,6 +62,11 @@ class TrialIndex(Generic[K]):
 
     def change(self, trials: Mapping[K, Eligibility | None]) -> None:
         """Adds, replaces, or with None removes trials. Many at once cost far less than one by one."""
+        waiting = iter(trials.items())
+        while some := dict(islice(waiting, AT_ONCE)):
+            self._change(some)
+
+    def _change(self, trials: Mapping[K, Eligibility | None]) -> None:
         old = {slot: Questions(self._matchers.pop(slot).eligibility) for slot in self._taken(trials)}
         new: dict[int, Questions] = {}
         for key, eligibility in trials.items():
