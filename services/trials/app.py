@@ -23,7 +23,7 @@ from services.trials.handlers import GROUP, USES, IntakeHandlers
 from services.trials.people import People
 from services.trials.publisher import Publisher
 from services.trials.resources import Resources
-from services.trials.routes import matches, trials
+from services.trials.routes import feasibility, matches, trials
 from services.trials.settings import TrialsSettings
 from services.trials.timers import Ageing, Drain, Inviter
 
@@ -94,6 +94,6 @@ def build(
         drain.nudge()
 
     resources = Resources(store, offers, catalogue, people, publisher, clock, master, nudge)
-    for routes in (trials, matches):
+    for routes in (trials, matches, feasibility):
         app.include_router(routes.router(resources))
     return Trials(app, parts, supervisor, store, resources, handlers, ageing, drain, inviter, relay, traces)

@@ -1,8 +1,6 @@
 """A coordinator over HTTP: from a registry's record to a pseudonymous match with its reasons, on a real store."""
 
-import json
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +61,50 @@ async def test_all_88_records_come_in_and_again_they_are_the_same(room: Room) ->
     again = (await room.send("/v1/trials/import", body)).json()["totals"]
     assert again["same"] == 88
     assert len((await room.get("/v1/trials?limit=50")).json()["trials"]) == 50
+
+
+async def test_counts_are_ranges_and_under_five_they_read_fewer_than_5(room: Room) -> None:
+    await drafted(room)
+    for _ in range(6):
+        await room.desk.admit(**FISTULA)
+    for _ in range(3):
+        await room.desk.admit(**{**FISTULA, "anticoagulated": True})
+    await room.desk.admit(consents=False, **FISTULA)
+    counted = (await room.post(f"/v1/trials/{CVF}/feasibility")).json()
+    assert {name: counted[name]["text"] for name in ("eligible", "possible", "ruled_out")} == {
+        "eligible": "5 to 9", "possible": "fewer than 5", "ruled_out": "fewer than 5",
+    }  # fmt: skip
+    tried = criteria_of(CVF) | {"criteria": []}
+    counted = (await room.post(f"/v1/trials/{CVF}/feasibility", {"eligibility": tried})).json()
+    assert counted["eligible"]["text"] == "5 to 9"
+    assert "would be eligible" in counted["problems"][0]["reason"]
+    for _ in range(4):
+        await room.desk.admit(consents=False, **FISTULA)
+    assert (await room.post(f"/v1/trials/{CVF}/feasibility")).json()["eligible"]["at_least"] == 5
+
+
+async def test_the_funnel_loses_at_the_criterion_that_rules_out(room: Room) -> None:
+    await drafted(room)
+    for _ in range(5):
+        await room.desk.admit(**FISTULA)
+    for _ in range(10):
+        await room.desk.admit(**{**FISTULA, "leak_type": "type-1"})
+    stages = (await room.get(f"/v1/trials/{CVF}/funnel")).json()["stages"]
+    found = {each["criterion"]: (each["lost"]["text"], each["left"]["text"]) for each in stages}
+    assert list(found) == ["age", "i1", "i2", "i3", "i4", "e1", "e2", "e3", "e4"]
+    assert found["age"] == ("fewer than 5", "15 to 19")
+    assert found["i1"] == ("10 to 14", "5 to 9")
+    assert found["e4"] == ("fewer than 5", "5 to 9")
+
+
+async def test_missing_facts_are_ranked_by_how_many_patients_they_decide(room: Room) -> None:
+    await drafted(room)
+    without = {name: value for name, value in FISTULA.items() if name != "pregnant"}
+    for _ in range(5):
+        await room.desk.admit(**without)
+    await room.desk.admit(**{name: value for name, value in FISTULA.items() if name != "allergies"})
+    facts = (await room.get(f"/v1/trials/{CVF}/deciding")).json()["facts"]
+    assert [(each["fact"], each["decides"]["text"]) for each in facts] == [
+        ("pregnant", "5 to 9"), ("allergies", "fewer than 5"),
+    ]  # fmt: skip
+    assert facts[0]["could_make_eligible"]["text"] == "5 to 9"
