@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from schemas.vocabulary import Vocabulary
@@ -23,7 +23,7 @@ from services.trials.facts.dates import (
 from services.trials.facts.moments import next_change
 from services.trials.facts.picture import Happening, RecordedFact, Traits, Unknown, picture
 
-TODAY, HORIZON = date(2027, 3, 10), 800
+TODAY, HORIZON = date(2027, 3, 10), 400
 BORN = Traits(date(1985, 3, 11), "female")
 VOCABULARY = Vocabulary.strict_data({
     "facts": {
@@ -41,7 +41,6 @@ DAYS = some.dates(date(1999, 1, 1), date(2031, 12, 31))
 
 
 @given(DAYS, DAYS, some.integers(0, 400))
-@settings(deadline=None)
 def test_a_number_of_days_months_or_years_is_reached_on_one_day(day: date, as_of: date, number: int) -> None:
     for since, after in ((days_since, days_after), (months_since, months_after), (years_since, years_after)):
         reached = after(day, number)
@@ -216,7 +215,6 @@ def state(
     some.fixed_dictionaries({}, optional=dict.fromkeys(MEASURED, CUTS)),
     SPANS,
 )
-@settings(deadline=None)
 def test_nothing_changes_before_the_next_day_and_something_does_on_it(
     recorded: list[RecordedFact], born: date | None, cuts: dict[str, list[float]], spans: list[str]
 ) -> None:
