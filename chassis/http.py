@@ -39,7 +39,9 @@ def create_app(
     traces: TracerProvider,
     ready: Callable[[], Awaitable[None]],
 ) -> FastAPI:
-    """The application without the service's own routes; ``ready`` raises when it isn't (``store.ping``)."""
+    """The application without the service's own routes; ``ready`` raises when it isn't (``store.ping``);
+    a ``Problem`` is shown as it is.
+    """
     app = FastAPI(title=title, docs_url=None, redoc_url=None)  # their pages load scripts from elsewhere
     app.state.api_keys = ApiKeys(settings.api_keys)
     app.add_middleware(HttpEdge, limit=settings.body_limit_bytes, metrics=metrics, traces=traces)
@@ -60,6 +62,8 @@ def _add_operators_routes(
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await ready()
+        except Problem as problem:
+            return problems.response(problem)
         except Exception as error:  # whatever it is, the answer is no
             log.warning("not_ready", exc_info=error)
             return problems.response(Problem(503, "not_ready", "The database doesn't answer."))

@@ -20,6 +20,7 @@ from services.trials.catalogue import Catalogue
 from services.trials.domain import Offers
 from services.trials.evaluating import Evaluator
 from services.trials.handlers import GROUP, USES, IntakeHandlers
+from services.trials.loading import Loading
 from services.trials.people import People
 from services.trials.publisher import Publisher
 from services.trials.resources import Resources
@@ -78,15 +79,13 @@ def build(
         outbox=tables.outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
         on_new_broker=relay.republish, on_applied=wake,
     )  # fmt: skip
-    parts: tuple[Part, ...] = (relay, inviter, ageing, drain, consumer)
+    loading = Loading(store, catalogue, people)
+    parts: tuple[Part, ...] = (loading, relay, inviter, ageing, drain, consumer)
     supervisor = Supervisor(parts, settings.shutdown_seconds)
-
-    async def ready() -> None:
-        await store.ping()
 
     app = create_app(
         title="Upright trials", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
-        ready=ready,
+        ready=loading.ready,
     )  # fmt: skip
 
     def nudge() -> None:
