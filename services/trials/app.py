@@ -28,6 +28,9 @@ from services.trials.routes import feasibility, matches, trials
 from services.trials.settings import TrialsSettings
 from services.trials.timers import Ageing, Drain, Inviter
 
+LEAST_BODY = 8 * 1024 * 1024
+"""Bytes of a request: records come many at a time, and one that is too long must be read to be refused by its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trials:
@@ -83,8 +86,9 @@ def build(
     parts: tuple[Part, ...] = (loading, relay, inviter, ageing, drain, consumer)
     supervisor = Supervisor(parts, settings.shutdown_seconds)
 
+    http = settings.http.model_copy(update={"body_limit_bytes": max(LEAST_BODY, settings.http.body_limit_bytes)})
     app = create_app(
-        title="Upright trials", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
+        title="Upright trials", settings=http, supervisor=supervisor, metrics=metrics, traces=traces,
         ready=loading.ready,
     )  # fmt: skip
 
