@@ -12,33 +12,41 @@ from typing import Any
 from chassis.api_keys import new_api_key
 from chassis.settings import ApiKeySetting
 
-RINGS = ("intake_master", "notifier_master", "trials_master", "contact", "facts")
+RINGS = ("intake_master", "notifier_master", "trials_master", "contact", "facts", "links")
 ROLES = ("staff", "publish", "operator", "coordinator")
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """``rings`` by name as settings take them; ``staff`` is the text of each tenant's API key."""
+    """``rings`` by name as settings take them; ``staff`` is the text of each tenant's API key.
+
+    ``second`` is that of a second coordinator's: whoever publishes a trial can't release its invitations.
+    """
 
     rings: Mapping[str, dict[str, Any]]
     address_key: str
     staff: Mapping[str, str]
+    second: Mapping[str, str]
     settings: tuple[ApiKeySetting, ...]
 
 
 def load_keys(folder: Path, tenants: Iterable[str]) -> Keys:
-    """The folder's keys. A tenant that is new since the first start gets its key now."""
+    """The folder's keys. What is new since the first start (a tenant, a ring) gets its key now."""
     file = folder / "keys.json"
-    stored = json.loads(file.read_text("utf-8")) if file.exists() else _new_secrets()
-    missing = sorted(set(tenants) - stored["staff"].keys())
-    stored["staff"] |= {tenant: _new_staff_key(tenant) for tenant in missing}
-    if missing:
+    stored = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    before = json.dumps(stored)
+    _complete(stored, sorted(tenants))
+    if json.dumps(stored) != before:
         write_secret(file, json.dumps(stored))
     return Keys(
         rings={name: {"active": "k1", "keys": {"k1": key}} for name, key in stored["rings"].items()},
         address_key=stored["address_key"],
         staff={tenant: each["text"] for tenant, each in stored["staff"].items()},
-        settings=tuple(ApiKeySetting.model_validate(each["setting"]) for each in stored["staff"].values()),
+        second={tenant: each["text"] for tenant, each in stored["second"].items()},
+        settings=tuple(
+            ApiKeySetting.model_validate(each["setting"])
+            for each in (*stored["staff"].values(), *stored["second"].values())
+        ),
     )
 
 
@@ -51,11 +59,20 @@ def write_secret(file: Path, text: str) -> None:
     partial.replace(file)
 
 
-def _new_secrets() -> dict[str, Any]:
-    rings = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in RINGS}
-    return {"rings": rings, "address_key": secrets.token_urlsafe(32), "staff": {}}
+def _complete(stored: dict[str, Any], tenants: Iterable[str]) -> None:
+    stored.setdefault("address_key", secrets.token_urlsafe(32))
+    rings, staff, second = (stored.setdefault(name, {}) for name in ("rings", "staff", "second"))
+    for name in RINGS:
+        rings.setdefault(name, _new_key())
+    for tenant in tenants:
+        staff.setdefault(tenant, _new_api_key(f"staff-{tenant}", tenant, ROLES))
+        second.setdefault(tenant, _new_api_key(f"coordinator-{tenant}", tenant, ("coordinator",)))
 
 
-def _new_staff_key(tenant: str) -> dict[str, Any]:
-    text, setting = new_api_key(f"staff-{tenant}", tenant, roles=ROLES)
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _new_api_key(name: str, tenant: str, roles: Iterable[str]) -> dict[str, Any]:
+    text, setting = new_api_key(name, tenant, roles=roles)
     return {"text": text, "setting": setting.model_dump(mode="json")}

@@ -24,16 +24,28 @@ def header_file(system: System, tenant: str) -> Path:
     return system.folder / f"{tenant}.header"
 
 
+def second_header_file(system: System, tenant: str) -> Path:
+    """That of a second coordinator, who releases what the first has published."""
+    return system.folder / f"{tenant}-second.header"
+
+
 def write_header_files(system: System) -> None:
     for tenant, key in system.keys.staff.items():
         write_secret(header_file(system, tenant), f"Authorization: Bearer {key}\n")
+    for tenant, key in system.keys.second.items():
+        write_secret(second_header_file(system, tenant), f"Authorization: Bearer {key}\n")
 
 
 def add_start_page(app: FastAPI, system: System) -> None:
     @app.get("/", response_class=HTMLResponse)
     async def start() -> HTMLResponse:
         programs = [
-            {"name": each.public_name, "code": code, "header": str(header_file(system, each.tenant))}
+            {
+                "name": each.public_name,
+                "code": code,
+                "header": str(header_file(system, each.tenant)),
+                "second": str(second_header_file(system, each.tenant)),
+            }
             for code, each in sorted(system.programs.items(), key=lambda item: item[1].public_name)
         ]
         example = json.dumps(example_batch(system.clock.now(), programs[0]["code"]), indent=1)

@@ -159,6 +159,10 @@ class System:
         """The text of the API key for a program's tenant."""
         return self.keys.staff[self.programs[program].tenant]
 
+    def second_key(self, program: str) -> str:
+        """That of a second coordinator in the program's tenant."""
+        return self.keys.second[self.programs[program].tenant]
+
     async def arm(self, at: datetime) -> None:
         """Be responsible for every tenant's mail from ``at`` on, unless it is armed already."""
         await arming.arm(self.notifier.store, self.tenants, at)

@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 
 from standalone.broker import BrokerUnavailableError
-from standalone.demo.driver import StuckError
+from standalone.demo.desks import StuckError
 from standalone.demo.equation import Equation, equation
 from standalone.demo.pages import add_demo_pages
 from standalone.demo.show import Show
 from standalone.demo.story import CAST
-from standalone.demo.timeline import tell_changes, tell_posted
+from standalone.demo.timeline import tell_changes, tell_seen
 from standalone.process import FolderInUseError, logging_to, own_folder, run
 from standalone.running import write_running
 from standalone.system import NotReadyError
@@ -64,7 +64,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
 async def perform(folder: Path, *, once: bool, open_browser: bool, port: int) -> int:
     """0 when the equation is balanced, 1 when not, or when the services died. Ctrl-C on the page is a good end."""
     say(f"{paint('Upright', 'bold')}: three weeks of a story. Only the clock and the people are made up.")
-    show = Show(folder, tell=tell_changes, watch=tell_posted)
+    show = Show(folder, tell=tell_changes, watch=tell_seen)
     try:
         await _start(show)
         say()
@@ -89,7 +89,7 @@ async def _start(show: Show) -> None:
 
 def _figures(show: Show, seconds: float) -> None:
     driver = show.driver
-    events, mails = sum(len(each.happenings) for each in driver.posted), len(driver.system.mailbox.messages)
+    events, mails = sum(each.events for each in driver.posted), len(driver.system.mailbox.messages)
     say(f"\n{paint('✓', 'green')} story     {paint(f'{events} events, {mails} mails, {seconds:.1f} s', 'dim')}")
 
 

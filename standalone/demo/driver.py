@@ -1,7 +1,5 @@
 """Tells the story: owns the one civil clock, posts what happens, and moves time only when the system is quiet."""
 
-import contextlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,36 +14,39 @@ from sqlalchemy import select
 from chassis.clock import SimulatedClock
 from services.notifier.store.claims import Claim
 from services.notifier.tables import subjects
+from standalone.demo.acts import ACTS, Act
+from standalone.demo.desks import FrontDesk, StuckError, TrialDesk
+from standalone.demo.matches import Matched, match_changes
 from standalone.demo.offsets import Offsets
 from standalone.demo.posts import Posts
 from standalone.demo.quiet import is_quiet, next_moment
-from standalone.demo.story import CAST, END, REFUSAL, REFUSED, START, STORY, Happening
+from standalone.demo.story import END, REFUSAL, REFUSED, START, STORY, Happening
 from standalone.system import Outside, System
 from standalone.waiting import until
 
 QUIET_WITHIN = 60.0
 """Seconds for everything that one moment sets off, restarts of services included."""
-POSTED_WITHIN = 20.0
 STAGED_WITHIN = 20.0
-
-
-class StuckError(RuntimeError):
-    """The system didn't come to rest; the text says where to look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One batch that intake accepted, at the civil time ``at``; ``seconds`` is real."""
+    """One batch that intake accepted, or one act that trials did, at the civil time ``at``; ``seconds`` is real."""
 
     at: datetime
-    happenings: tuple[Happening, ...]
+    happenings: tuple[Happening | Act, ...]
     seconds: float
 
+    @property
+    def events(self) -> int:
+        """How many it posted to intake."""
+        return sum(isinstance(each, Happening) for each in self.happenings)
 
-Watch = Callable[[Posted], None]
+
+Watch = Callable[[Posted | Matched], None]
 
 
-def unheard(posted: Posted) -> None:
+def unheard(seen: Posted | Matched) -> None:
     """Nobody watches."""
 
 
@@ -62,11 +63,15 @@ class Driver:
         self.system.mailbox.refuse(REFUSED, REFUSAL)
         self.twice = False
         self.posted: list[Posted] = []
+        self.matched: list[Matched] = []
         self._watch = watch
         self._offsets: Offsets | None = None
-        self._coming = sorted((each for each in STORY if not each.while_claimed), key=lambda each: each.at)
+        coming: list[Happening | Act] = [*(each for each in STORY if not each.while_claimed), *ACTS]
+        self._coming = sorted(coming, key=lambda each: each.at)
         self._staged = [each for each in STORY if each.while_claimed]
         self._http = httpx2.AsyncClient(timeout=10.0)
+        self._front = FrontDesk(self.system, self.posts, self._http)
+        self._coordinators = TrialDesk(self.system, self._http)
 
     async def start(self) -> None:
         """Everything up, at the end of its topics, and armed from the story's start on."""
@@ -101,9 +106,18 @@ class Driver:
         self.clock.advance_to(max(moment, self.clock.now()))
         now = [each for each in self._coming if each.at <= moment]
         self._coming = self._coming[len(now) :]
-        for batch in _by_person(now):
+        for batch in _by_person([each for each in now if isinstance(each, Happening)]):
             await self.post(batch)
+        for act in (each for each in now if isinstance(each, Act)):
+            await self.act(act)
         await self.settle(within)
+        await self._look_at_matches()
+
+    async def _look_at_matches(self) -> None:
+        told = {each.match_id: each.version for each in self.matched}
+        for each in await match_changes(self.system, self.posts, told, self.clock.now()):
+            self.matched.append(each)
+            self._watch(each)
 
     async def next_moment(self) -> datetime:
         """The earliest of: the next event, the next mail or plan that falls due, the end."""
@@ -134,35 +148,27 @@ class Driver:
     # events
 
     async def post(self, happenings: Sequence[Happening]) -> list[dict[str, Any]]:
-        """Events of one person over HTTP to intake, as one batch; what it answered for each. Tried while it is away."""
+        """Events of one person to intake; what it answered for each. Raises ``StuckError``."""
         began = time.monotonic()
-        answer = await self._post(happenings)
+        answer = await self._front.post(happenings)
         if self.twice:
-            await self._post(happenings)
+            await self._front.post(happenings)
             self.system.intake.relay.republish()
+        self._done(happenings, began)
+        return answer
+
+    async def act(self, act: Act) -> None:
+        """What a coordinator does at trials. Raises ``StuckError``."""
+        began = time.monotonic()
+        await self._coordinators.do(act)
+        if self.twice:
+            self.system.trials.relay.republish()
+        self._done([act], began)
+
+    def _done(self, happenings: Sequence[Happening | Act], began: float) -> None:
         posted = Posted(self.clock.now(), tuple(happenings), time.monotonic() - began)
         self.posted.append(posted)
         self._watch(posted)
-        return answer
-
-    async def _post(self, happenings: Sequence[Happening]) -> list[dict[str, Any]]:
-        key = self.system.staff_key(CAST[happenings[0].person].program)
-        headers = {"authorization": f"Bearer {key}", "content-type": "application/cloudevents-batch+json"}
-        body = json.dumps([self.posts.event(each) for each in happenings])
-        answers: list[httpx2.Response] = []
-
-        async def answered() -> bool:
-            with contextlib.suppress(httpx2.TransportError):  # it is being started again: post the same once more
-                url = f"{self.system.intake_url}/v1/events"
-                answers.append(await self._http.post(url, content=body, headers=headers))
-            return bool(answers)
-
-        if not await until(answered, POSTED_WITHIN):
-            raise StuckError("intake is away")
-        if answers[0].status_code != 202:
-            raise StuckError(f"intake refused an event of the story: {answers[0].status_code} {answers[0].text}")
-        accepted: list[dict[str, Any]] = answers[0].json()["events"]
-        return accepted
 
     async def _stage(self, claim: Claim) -> None:
         """What happens while this claim is held: posted now, and applied by the notifier before the guard looks."""

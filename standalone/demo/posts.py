@@ -50,10 +50,7 @@ class Posts:
         if family == "enrolment":
             return mine | {"outside_network": person.outside}
         if family == "facts":
-            facts = [
-                {"name": fact, "value": value, "source": "Demo desk", "observed_at": happening.at.isoformat()}
-                for fact, value in data["facts"].items()
-            ]
+            facts = [_fact(fact, said, happening.at.isoformat()) for fact, said in data["facts"].items()]
             return {"patient_id": patient_id, "block": {"facts": facts}}
         if family == "paperwork":
             items = [dict(each) | {"item_id": self.id_of(name, each["form"])} for each in data["items"]]
@@ -71,3 +68,9 @@ class Posts:
             "language": person.language,
         }
         return {"contact": contact, "zone": person.zone}
+
+
+def _fact(name: str, said: Any, at: str) -> dict[str, Any]:
+    """A pair is a value and its unit."""
+    value, unit = said if isinstance(said, tuple) else (said, None)
+    return {"name": name, "value": value, "unit": unit, "source": "Demo desk", "observed_at": at}

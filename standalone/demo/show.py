@@ -7,8 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from standalone.demo.driver import Driver, Posted, StuckError
+from standalone.demo.desks import StuckError
+from standalone.demo.driver import Driver, Posted, Watch
 from standalone.demo.ledger import Change, changes
+from standalone.demo.matches import Matched
 from standalone.web import MailboxPages
 
 PATIENCE = 3600.0
@@ -25,7 +27,7 @@ class Show:
     ``version`` changes whenever the page would look different; ``renewed`` is called when another system has started.
     """
 
-    def __init__(self, folder: Path, *, tell: Tell, watch: Callable[[Posted], None]) -> None:
+    def __init__(self, folder: Path, *, tell: Tell, watch: Watch) -> None:
         self.folder = folder
         self._changes = 0
         self.trouble = ""
@@ -95,11 +97,11 @@ class Show:
 
     def _new_driver(self) -> Driver:
         self._runs += 1
-        return Driver(self.folder / f"run-{self._runs}", watch=self._on_posted)
+        return Driver(self.folder / f"run-{self._runs}", watch=self._on_seen)
 
-    def _on_posted(self, posted: Posted) -> None:
+    def _on_seen(self, seen: Posted | Matched) -> None:
         self._changes += 1
-        self._watch(posted)
+        self._watch(seen)
 
     def _begin(self, steps: int, pause: float) -> None:
         if not self.busy and not self.driver.over:

@@ -1,6 +1,6 @@
 """The demo's story as data: who is who, and what is posted to intake when. Times are Los Angeles civil time.
 
-All people are invented. Facts of the trials' part of the story are posted, so that it is whole; they cause no mail.
+All people are invented. What coordinators do with trials stands in ``acts``.
 """
 
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from standalone.demo.charts import FISTULA, FISTULA_BUT_ONE, LOW_PRESSURE
 
 PACIFIC, NEW_YORK = "America/Los_Angeles", "America/New_York"
 CEDARS, KAISER = "k7q2m9", "r4w8t3"
@@ -47,10 +49,10 @@ CAST: Mapping[str, Person] = {
     "Carmen": Person("Ruiz", KAISER, "1990-02-14", "imaging, with no invented preparation", PACIFIC, "es"),
     "David": Person("Chen", KAISER, "1988-08-08", "booked late, moved twice, cancelled while a mail is claimed"),
     "Elena": Person("Novak", CEDARS, "1971-01-30", "no reminders wanted, but told of the cancellation"),
-    "Frank": Person("Weber", CEDARS, "1986-12-12", "dies: everything stops, one note for staff"),
-    "Grace": Person("Lindqvist", CEDARS, "1966-04-01", "no visit yet: consent and facts for research only"),
-    "Hana": Person("Sato", CEDARS, "1994-07-19", "no visit yet: a fact that is recorded later"),
-    "Ivan": Person("Petrov", CEDARS, "1965-09-09", "no consent to research contact"),
+    "Frank": Person("Weber", CEDARS, "1986-12-12", "matches a trial, then dies: everything stops, one note for staff"),
+    "Grace": Person("Lindqvist", CEDARS, "1966-04-01", "matches a trial: invited once a second person lets it go"),
+    "Hana": Person("Sato", CEDARS, "1994-07-19", "may match a trial: a fact recorded later decides"),
+    "Ivan": Person("Petrov", CEDARS, "1965-09-09", "no consent to research contact: never matched, counted or shown"),
     "Julia": Person("Adler", CEDARS, "1982-03-03", "shares an address, so mail waits", mailbox="family@example.org"),
     "Kai": Person("Adler", CEDARS, "1981-06-06", "shares an address, so mail waits", mailbox="family@example.org"),
     "Lars": Person("Holm", KAISER, "1975-10-10", "an address that the mail server refuses", mailbox=REFUSED),
@@ -117,9 +119,6 @@ def _facts(name: str, at: str, thing: str, said: str, facts: Mapping[str, Any]) 
     return Happening(civil(at), name, "facts.recorded", thing, said, {"facts": facts})
 
 
-_LEAK = {"dx": "sih", "leak-type": "type3", "ebp-count": 2, "symptom-months": 14, "img-dsm": "positive"}
-_LEAK_TOO = {"dx": "sih", "leak-type": "type3", "ebp-count": 1, "symptom-months": 5, "img-ctm": "positive"}
-_PRESSURE = {"dx": "sih", "opening-pressure-cmh2o": 4, "meningeal-diverticulum": True, "ctd": "none"}
 _BOOKED = "2027-02-26 09:00"
 _NO_REMINDERS = {"email": True, "reminders": False, "forms": True}
 
@@ -140,12 +139,15 @@ STORY: tuple[Happening, ...] = (
         _visit("Elena", "books surgery for Tue 16 Mar, 8:00", "2027-03-16 08:00", "surgery"),
     ),
     *_registered(
-        "Frank", _research("Frank"), _facts("Frank", _BOOKED, "facts", "has facts recorded", _PRESSURE),
+        "Frank", _research("Frank"), _facts("Frank", _BOOKED, "facts", "has facts recorded", LOW_PRESSURE),
         _visit("Frank", "books a follow-up for Tue 16 Mar, 11:00", "2027-03-16 11:00", "follow-up"),
     ),
-    *_registered("Grace", _research("Grace"), _facts("Grace", _BOOKED, "facts", "has facts recorded", _LEAK)),
-    *_registered("Hana", _research("Hana"), _facts("Hana", _BOOKED, "facts", "has facts recorded", _LEAK_TOO)),
-    *_registered("Ivan", _facts("Ivan", _BOOKED, "facts", "has facts recorded", _LEAK)),
+    *_registered("Grace", _research("Grace"), _facts("Grace", _BOOKED, "facts", "has facts recorded", FISTULA)),
+    *_registered(
+        "Hana", _research("Hana"), _detailed("Hana"),
+        _facts("Hana", _BOOKED, "facts", "has facts recorded", FISTULA_BUT_ONE),
+    ),
+    *_registered("Ivan", _facts("Ivan", _BOOKED, "facts", "has facts recorded", FISTULA)),
     *_registered("Julia", _visit("Julia", "books a follow-up for Tue 16 Mar, 13:00", "2027-03-16 13:00", "follow-up")),
     *_registered("Kai", _visit("Kai", "books a follow-up for Tue 16 Mar, 14:00", "2027-03-16 14:00", "follow-up")),
     *_registered(

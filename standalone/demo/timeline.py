@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from schemas.outcomes import DeliveryState
 from standalone.demo.driver import Posted
 from standalone.demo.ledger import Change
+from standalone.demo.matches import Matched
 from standalone.demo.story import PACIFIC
 from standalone.terminal import paint, say
 
@@ -24,9 +25,12 @@ def _line(at: datetime, person: str, mark: str, what: str, *styles: str) -> None
     say(f"  {paint(clinic_time(at), 'dim')}  {person:<7} {paint(mark, *styles)} {what}")
 
 
-def tell_posted(posted: Posted) -> None:
-    """What was posted for one person in one batch."""
-    _line(posted.at, posted.happenings[0].person, "→", ", ".join(each.said for each in posted.happenings), "cyan")
+def tell_seen(seen: Posted | Matched) -> None:
+    """What was posted for one person in one batch, what a coordinator did, or what became of a match."""
+    if isinstance(seen, Matched):
+        _line(seen.at, seen.person, "=" if seen.verdict else "≠", seen.said, "magenta")
+    else:
+        _line(seen.at, seen.happenings[0].person, "→", ", ".join(each.said for each in seen.happenings), "cyan")
 
 
 def tell_changes(changed: Sequence[Change]) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from schemas.outcomes import DeliveryState
 from standalone.demo.driver import Posted
 from standalone.demo.ledger import Entry
+from standalone.demo.matches import Matched
 from standalone.demo.story import CAST, PACIFIC
 from standalone.mailbox import Message
 
@@ -20,7 +21,7 @@ OPEN = (S.PLANNED, S.CLAIMED, S.SENDING, S.HELD)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a day: what somebody posted, or a delivery with the mail it became.
+    """One line of a day: what somebody posted or did, a match, or a delivery with the mail it became.
 
     ``shared``: a line before it shows the same mail.
     """
@@ -29,6 +30,7 @@ class Line:
     clock: str
     person: str
     text: str
+    match: Matched | None = None
     entry: Entry | None = None
     mail: Message | None = None
     shared: bool = False
@@ -56,11 +58,16 @@ def hour(instant: datetime, zone: str = PACIFIC) -> str:
 
 
 def days(
-    posted: Iterable[Posted], ledger: Iterable[Entry], mailbox: Sequence[Message], person: str | None
+    posted: Iterable[Posted],
+    matched: Iterable[Matched],
+    ledger: Iterable[Entry],
+    mailbox: Sequence[Message],
+    person: str | None,
 ) -> list[Day]:
     """Everything up to now in the order of simulated time; deliveries still open come last, by when they are due."""
     by_id = {each.header("Message-ID").strip(): each for each in mailbox}
     lines = [_posted(each) for each in posted]
+    lines += [Line(each.at, hour(each.at), each.person, each.said, match=each) for each in matched]
     lines += [_delivery(each, by_id.get(each.message_id or "")) for each in ledger]
     chosen = [each for each in lines if person in (None, each.person)]
     done = _shared(sorted((each for each in chosen if not _is_open(each)), key=lambda each: each.at))
@@ -95,7 +102,7 @@ def _posted(posted: Posted) -> Line:
 def _delivery(entry: Entry, mail: Message | None) -> Line:
     at = entry.ended_at or entry.due_at
     clock = zone_name(at).rpartition(", ")[0] if entry.state in OPEN else hour(at)
-    return Line(at, clock, entry.person, entry.what, entry, mail)
+    return Line(at, clock, entry.person, entry.what, entry=entry, mail=mail)
 
 
 def cast() -> list[dict[str, Any]]:
