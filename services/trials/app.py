@@ -1,5 +1,6 @@
 """The composition root: settings in, a ready application and its parts out. Nothing connects before it is used."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -14,18 +15,22 @@ from chassis.relay import Relay
 from chassis.store import Store
 from chassis.supervisor import Part, Supervisor
 from chassis.tracing import tracer_provider
-from schemas.registry import INTAKE_EVENTS
-from services.trials import tables
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, TRIALS_MATCHES
+from services.trials import outcome_handlers, tables
 from services.trials.catalogue import Catalogue
 from services.trials.domain import Offers
 from services.trials.evaluating import Evaluator
 from services.trials.handlers import GROUP, USES, IntakeHandlers
 from services.trials.loading import Loading
+from services.trials.outcome_handlers import OutcomeHandlers
 from services.trials.people import People
 from services.trials.publisher import Publisher
 from services.trials.resources import Resources
-from services.trials.routes import feasibility, matches, trials
+from services.trials.routes import feasibility, matches, subscriptions, trials
 from services.trials.settings import TrialsSettings
+from services.trials.subscriptions import following
+from services.trials.subscriptions.following import MatchHandlers
+from services.trials.subscriptions.wiring import Subscriptions, wire
 from services.trials.timers import Ageing, Drain, Inviter
 
 LEAST_BODY = 8 * 1024 * 1024
@@ -42,6 +47,8 @@ class Trials:
     store: Store
     resources: Resources
     handlers: IntakeHandlers
+    outcomes: OutcomeHandlers
+    subscribed: Subscriptions
     ageing: Ageing
     drain: Drain
     inviter: Inviter
@@ -75,15 +82,28 @@ def build(
     ageing = Ageing(store, evaluator, master, wake)
     drain = Drain(store, evaluator, master, wake, people, settings.drain_per_second)
     handlers = IntakeHandlers(settings.facts.ring(), master, evaluator)
+    subscribed = wire(settings, store, evaluator, master, relay.nudge)
+    outcomes = OutcomeHandlers(master, clock)
     prometheus = metrics.registry.prometheus
-    consumer = Consumer(
-        broker=kafka_broker(settings.kafka, service="trials", registry=prometheus, tracer_provider=traces),
-        kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store, tables=tables.consumer,
-        outbox=tables.outbox, apply=handlers.apply, buried=handlers.buried, metrics=metrics, tracer=traces,
-        on_new_broker=relay.republish, on_applied=wake,
-    )  # fmt: skip
+    broker = kafka_broker(settings.kafka, service="trials", registry=prometheus, tracer_provider=traces)
+
+    def consumer(
+        topic: str, group: str, uses: frozenset[str], of: IntakeHandlers | MatchHandlers | OutcomeHandlers,
+        on_applied: Callable[[], None],
+    ) -> Consumer:  # fmt: skip
+        return Consumer(
+            broker=broker, kafka=settings.kafka, topic=topic, group=group, uses=uses, store=store,
+            tables=tables.consumer, outbox=tables.outbox, apply=of.apply, buried=of.buried, metrics=metrics,
+            tracer=traces, on_new_broker=relay.republish, on_applied=on_applied,
+        )  # fmt: skip
+
+    consumers = (
+        consumer(INTAKE_EVENTS, GROUP, USES, handlers, wake),
+        consumer(TRIALS_MATCHES, following.GROUP, following.USES, subscribed.handlers, subscribed.bell.ring),
+        consumer(NOTIFIER_OUTCOMES, outcome_handlers.GROUP, outcome_handlers.USES, outcomes, wake),
+    )
     loading = Loading(store, catalogue, people)
-    parts: tuple[Part, ...] = (loading, relay, inviter, ageing, drain, consumer)
+    parts: tuple[Part, ...] = (loading, relay, inviter, ageing, drain, *subscribed.parts, *consumers)
     supervisor = Supervisor(parts, settings.shutdown_seconds)
 
     http = settings.http.model_copy(update={"body_limit_bytes": max(LEAST_BODY, settings.http.body_limit_bytes)})
@@ -99,4 +119,7 @@ def build(
     resources = Resources(store, offers, catalogue, people, publisher, clock, master, nudge)
     for routes in (trials, matches, feasibility):
         app.include_router(routes.router(resources))
-    return Trials(app, parts, supervisor, store, resources, handlers, ageing, drain, inviter, relay, traces)
+    app.include_router(subscriptions.router(subscribed.desk))
+    return Trials(
+        app, parts, supervisor, store, resources, handlers, outcomes, subscribed, ageing, drain, inviter, relay, traces
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import insert
@@ -83,6 +83,12 @@ async def record_pairs(connection: AsyncConnection, rows: Sequence[PairRow], now
         ),
         [_row(each, now) for each in rows],
     )
+
+
+async def record_invited(connection: AsyncConnection, key: PatientKey, trial_id: str) -> None:
+    """An invitation went out; what a coordinator noted since then stays."""
+    mine = (matches.c.tenant == key[0]) & (matches.c.patient_id == key[1]) & (matches.c.trial_id == trial_id)
+    await connection.execute(update(matches).where(mine, matches.c.workflow == "found").values(workflow="invited"))
 
 
 def _row(each: PairRow, now: datetime) -> dict[str, Any]:
