@@ -52,12 +52,15 @@ class Freshness:
     fresh_as_of: datetime | None
     database_now: datetime
 
+    def is_behind(self) -> bool:
+        """Whether this partition may hold what isn't read yet: all that is known where no heartbeats come."""
+        return self.caught_up_at is None or self.database_now - self.caught_up_at > CAUGHT_UP_WITHIN
+
     def is_stale(self) -> bool:
         """Whether nobody may act on this partition's truth now."""
-        if self.caught_up_at is None or self.fresh_as_of is None:
+        if self.is_behind() or self.fresh_as_of is None:
             return True
-        late_reading = self.database_now - self.caught_up_at > CAUGHT_UP_WITHIN
-        return late_reading or self.database_now - self.fresh_as_of > PUBLISHED_WITHIN
+        return self.database_now - self.fresh_as_of > PUBLISHED_WITHIN
 
 
 def positions_table(metadata: MetaData) -> Table:

@@ -79,17 +79,24 @@ class Keyring:
         except ValidationError:
             raise Permanent("bad_block") from None
 
+    def seal_bytes(self, plain: bytes, associated: bytes) -> bytes:
+        """Sealed by the active key, whose id stands before; opens only with the same ``associated`` bytes."""
+        kid = self._active.encode()
+        return bytes([len(kid)]) + kid + self._keys[self._active].seal_bytes(plain, associated)
+
+    def open_bytes(self, sealed: bytes, associated: bytes) -> bytes:
+        """The plain bytes; ``Permanent("cannot_open")``."""
+        end = 1 + sealed[0] if sealed else 0
+        return self._key(sealed[1:end].decode("ascii", "replace")).open_bytes(sealed[end:], associated)
+
     def new_data_key(self) -> tuple[DataKey, bytes]:
         """A key for one aggregate, and the same wrapped by the active key: without the wrapped bytes it is gone."""
         key = secrets.token_bytes(KEY_BYTES)
-        kid = self._active.encode()
-        return DataKey(key), bytes([len(kid)]) + kid + self._keys[self._active].seal_bytes(key, WRAPPING)
+        return DataKey(key), self.seal_bytes(key, WRAPPING)
 
     def unwrap(self, wrapped: bytes) -> DataKey:
         """The key inside ``wrapped``; ``Permanent("cannot_open")``."""
-        end = 1 + wrapped[0] if wrapped else 0
-        key = self._key(wrapped[1:end].decode("ascii", "replace"))
-        return DataKey(key.open_bytes(wrapped[end:], WRAPPING))
+        return DataKey(self.open_bytes(wrapped, WRAPPING))
 
     def _key(self, kid: str) -> DataKey:
         if kid not in self._keys:

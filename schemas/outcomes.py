@@ -43,7 +43,10 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryView(Contract):
-    """One delivery as others may see it: ids, codes, civil times. ``step`` is a step or rung id of the program."""
+    """One delivery as others may see it: ids, codes, civil times. ``step`` is a step or rung id of the program.
+
+    ``request_id`` is the request of another service that it answers.
+    """
 
     delivery_id: Opaque
     kind: Open[Kind]
@@ -58,6 +61,7 @@ class DeliveryView(Contract):
     tier: Annotated[int, Field(ge=0, le=1)] | None = None
     mail_id: Opaque | None = None
     at: Instant | None = None
+    request_id: Opaque | None = None
 
 
 class PlanChanged(Contract):
@@ -91,7 +95,7 @@ class AnswerKind(StrEnum):
 
 
 class Answer(Contract):
-    """A patient's answer; only these outcomes may cause intake events."""
+    """A patient's answer; only these outcomes may cause intake events. ``kind``: the messages that were stopped."""
 
     patient_id: Opaque
     answer_id: Opaque
@@ -100,6 +104,7 @@ class Answer(Contract):
     program: ProgramCode
     appointment_id: Opaque | None = None
     paperwork_id: Opaque | None = None
+    kind: Open[Kind] | None = None
 
 
 class WorklistItem(Contract):

@@ -19,6 +19,8 @@ from schemas.yaml_files import FileProblem, ProgramFilesError, at, compose, line
 
 MUST_FILL = "hospital_must_fill"
 NEEDED_TO_SEND = ("sender", "mail_domain", "emergency", "phone")
+FOR_TRIALS_ALONE = frozenset({"trials_sender"})
+"""Without these a program sends all its other mail."""
 _SOURCES = {"program.yaml": {"page", "geography", "assigned"}, "site.yaml": {"hospital"}, "demo.yaml": {"demo"}}
 _FIELDS = set(Program.model_fields) - {"version", "missing", "demo"}
 
@@ -189,7 +191,7 @@ def _missing(blank: Iterable[str], texts: Mapping[str, Any]) -> tuple[str, ...]:
     absent = {name for name in NEEDED_TO_SEND if name not in texts}
     if "contact_instruction" in texts:
         absent.discard("phone")
-    return tuple(sorted({*blank, *absent}))
+    return tuple(sorted({*blank, *absent} - FOR_TRIALS_ALONE))
 
 
 def _digest(folder: Traversable, policy: Traversable) -> str:

@@ -128,6 +128,7 @@ class Program(Contract):
     """One program. ``missing`` names required fields nobody has filled: such a program previews and sends nothing.
 
     Past ``preparation_review_by`` (or without it) the variant without the checklist goes out and staff are told.
+    Mail about trials has an address of its own, ``trials_sender``; without it none goes out.
     """
 
     tenant: TenantCode
@@ -139,6 +140,7 @@ class Program(Contract):
     contact_instruction: Paragraph | None = None
     booking_rule: Paragraph | None = None
     sender: Address | None = None
+    trials_sender: Address | None = None
     reply_to: Address | None = None
     mail_domain: Line | None = None
     emergency: Paragraph | None = None

@@ -27,8 +27,10 @@ REASONS: Mapping[str, Words] = {
     "too_late": Words("There was no time left to send it.", "Call the patient."),
     "modality_mismatch": Words("The visit's modality doesn't fit the message.", "Check on site or video."),
     "trials_not_offered": Words("The program doesn't offer trials."),
-    "irb_expired": Words("The approval of the invitation's text has expired.", "Ask the trial's coordinator."),
-    "match_withdrawn": Words("The patient no longer matches the trial."),
+    "irb_expired": Words(
+        "The approval of the invitation's text has expired or is suspended.", "Ask the trial's coordinator."
+    ),
+    "match_withdrawn": Words("The trial takes nobody any more, or the patient no longer matches it."),
     "quiet_hold": Words("Waits for the hours in which messages may go out."),
     "settle": Words("Waits for a moment, in case the change is changed again."),
     "cap_reached": Words("The patient has had enough messages for now; it waits."),
@@ -36,7 +38,7 @@ REASONS: Mapping[str, Words] = {
     "breaker_open": Words("Sending is stopped by a safety switch.", "Ask operations."),
     "stale_truth": Words("Waits until the newest changes are certain to be known.", "Ask operations if it lasts."),
     "feed_stale": Words("The hospital's feed is silent; it waits.", "Ask operations about the feed."),
-    "consent_missing": Words("The program needs a consent, and there is none.", "Ask the patient for consent."),
+    "consent_missing": Words("It needs a consent, and there is none.", "Ask the patient for consent."),
     "restricted": Words("The patient is restricted.", "Call the patient if it matters, or lift the restriction."),
     "minor_review": Words("The patient is a minor: staff decide.", "Review, and call the family."),
     "no_address": Words("There is no e-mail address.", "Ask the patient for one, or call."),
@@ -47,6 +49,9 @@ REASONS: Mapping[str, Words] = {
     "program_incomplete": Words("The program's settings are incomplete.", "Fill in what the hospital must fill."),
     "program_paused": Words("The program is paused.", "Resume the program."),
     "content_expired": Words("The text is past its review date.", "Have the text reviewed."),
+    "approval_unknown": Words(
+        "Nobody here knows the trial, or this approval of its text.", "Ask the trial's coordinator."
+    ),
     "render_error": Words("The message couldn't be made.", "Ask operations; call the patient."),
     "phi_lint": Words("The message held a word that must not be in mail.", "Ask operations; call the patient."),
 }
@@ -99,8 +104,12 @@ WORKLIST: Mapping[str, Words] = {
     "unknown_zone": Words("A time zone isn't known here; the clinic's is used.", "Correct the time zone."),
     "visit_without_steps": Words("No reminders are set up for this visit.", "Check its type and modality."),
     "deceased_note": Words("A patient was reported as deceased; all messages have stopped.", "Check that it is true."),
+    "webhook_disabled": Words(
+        "A coordinator's webhook never took what it was told, and gets nothing any more.",
+        "Ask the coordinator for another one.",
+    ),
     "outcome_unreadable": Words(
-        "Something the notifier said couldn't be read: the timeline has a gap.", "Ask operations."
+        "Something another service said couldn't be read: the timeline or this list has a gap.", "Ask operations."
     ),
 }
 

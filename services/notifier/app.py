@@ -1,6 +1,6 @@
 """The composition root: settings in, a ready application and its parts out. Nothing connects before it is used."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from chassis.broker import kafka_broker
 from chassis.clock import CivilClock
+from chassis.compacted import CompactedTopic
 from chassis.consumer import Consumer
 from chassis.http import create_app
 from chassis.metrics import Metrics, MetricsRegistry
@@ -16,18 +17,23 @@ from chassis.store import Store
 from chassis.supervisor import Part, Supervisor
 from chassis.tracing import tracer_provider
 from schemas.programs import Program
-from schemas.registry import INTAKE_EVENTS
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_REQUESTS, TRIALS_CATALOG
+from services.notifier.catalogue import USES as TRIALS
+from services.notifier.catalogue import Catalogue
+from services.notifier.catalogue_watch import CatalogueWatch
 from services.notifier.checks import Checker
-from services.notifier.handlers import USES, IntakeHandlers
+from services.notifier.handlers import REQUESTS, USES, IntakeHandlers
+from services.notifier.links import Links
 from services.notifier.outcomes import Publisher
 from services.notifier.programs import AppliedPrograms
 from services.notifier.recording import Recorder
 from services.notifier.replan import Planner
 from services.notifier.resources import Resources
-from services.notifier.routes import deliveries, operations, preview
+from services.notifier.routes import deliveries, operations, preview, unsubscribe
 from services.notifier.sender import Hook, Sender, nothing
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.moments import GROUP
+from services.notifier.store.moments import REQUESTS as REQUESTS_GROUP
 from services.notifier.sweeper import Sweeper
 from services.notifier.tables import consumer as consumer_tables
 from services.notifier.tables import leases, outbox
@@ -44,6 +50,7 @@ class Notifier:
     store: Store
     planner: Planner
     handlers: IntakeHandlers
+    catalogue: Catalogue
     replanner: Replanner
     sender: Sender
     sweeper: Sweeper
@@ -80,7 +87,9 @@ def build(
         settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
     )
     relay = Relay(store, outbox, leases, settings.kafka, (), source, metrics)
-    checker, recorder = Checker(planner, master, simulated), Recorder(planner, master)
+    catalogue, pages = Catalogue(), settings.pages
+    links = Links(pages.public_url, pages.links.ring()) if pages else None
+    checker, recorder = Checker(planner, master, catalogue, links, simulated), Recorder(planner, master)
     sender = Sender(
         store, settings.smtp, checker, recorder, metrics, traces, before_guard=before_guard, on_recorded=relay.nudge
     )
@@ -91,19 +100,30 @@ def build(
 
     prometheus = metrics.registry.prometheus
     broker = kafka_broker(settings.kafka, service="notifier", registry=prometheus, tracer_provider=traces)
-    consumer = Consumer(
-        broker=broker, kafka=settings.kafka, topic=INTAKE_EVENTS, group=GROUP, uses=USES, store=store,
-        tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried,
-        metrics=metrics, tracer=traces, on_new_broker=relay.republish, on_applied=wake,
-    )  # fmt: skip
+
+    def consumer(topic: str, group: str, uses: Collection[str]) -> Consumer:
+        return Consumer(
+            broker=broker, kafka=settings.kafka, topic=topic, group=group, uses=uses, store=store,
+            tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried,
+            metrics=metrics, tracer=traces, on_new_broker=relay.republish, on_applied=wake,
+        )  # fmt: skip
+
+    watch = CatalogueWatch(store)
+    reader = CompactedTopic(settings.kafka, TRIALS_CATALOG, TRIALS, catalogue.on_state, metrics, on_change=watch.nudge)
+    catalogue.ready = lambda: reader.ready
     replanner, sweeper = Replanner(store, planner, master), Sweeper(store, recorder, metrics)
-    parts: tuple[Part, ...] = (relay, sender, sweeper, replanner, consumer, Reconciler(store, clock, metrics))
+    parts: tuple[Part, ...] = (
+        relay, sender, sweeper, replanner, watch, reader, consumer(INTAKE_EVENTS, GROUP, USES),
+        consumer(NOTIFIER_REQUESTS, REQUESTS_GROUP, REQUESTS), Reconciler(store, clock, metrics),
+    )  # fmt: skip
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
         title="Upright notifier", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
         ready=store.ping,
     )  # fmt: skip
-    resources = Resources(store, applied, clock, master, handlers.address_key)
-    for each in (deliveries, preview, operations):
+    resources = Resources(store, planner, clock, master, handlers.address_key, catalogue, links)
+    for each in (deliveries, preview, operations, unsubscribe):
         app.include_router(each.router(resources))
-    return Notifier(app, parts, supervisor, store, planner, handlers, replanner, sender, sweeper, relay, traces)
+    return Notifier(
+        app, parts, supervisor, store, planner, handlers, catalogue, replanner, sender, sweeper, relay, traces
+    )

@@ -4,7 +4,6 @@ One transaction. It locks the patient and gives a new revision, so that whatever
 mail enters ``sending``.
 """
 
-import json
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -15,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import Keyring
 from schemas.outcomes import DeliveryState
+from services.notifier.catalogue import Catalogue
 from services.notifier.context import Sending
 from services.notifier.domain import ON_EVENT, OPEN_STATES, SAFETY, Delivery, Reason
 from services.notifier.grouping import group
 from services.notifier.guard import Go, No, guard
+from services.notifier.links import Link, Links
 from services.notifier.replan import Planner, after, waits
 from services.notifier.store.changes import Written
 from services.notifier.store.claims import Claim
@@ -30,7 +31,7 @@ from services.notifier.store.ledger import (
     load_ledgers,
     next_outcome_versions,
 )
-from services.notifier.store.moments import Look, look
+from services.notifier.store.moments import look
 from services.notifier.store.patients import Locked, lock_patients
 from services.notifier.store.releases import postpone, release
 from services.notifier.store.subjects import load_truths
@@ -67,6 +68,8 @@ class Checker:
 
     planner: Planner
     master: Keyring
+    catalogue: Catalogue
+    links: Links | None
     simulated: bool = False
 
     async def check(self, connection: AsyncConnection, claim: Claim) -> Ready | None:
@@ -83,7 +86,8 @@ class Checker:
             return None
         programs = await self.planner.programs.current(connection)
         codes = {row.delivery.program for row in rows}
-        seen = await look(connection, truth, [programs[code] for code in codes & programs.keys()], now)
+        known = [programs[code] for code in codes & programs.keys()]
+        seen = await look(connection, truth, known, self.catalogue.of(truth.tenant), now)
         refused, going = [], {}
         for row in rows:
             code = row.delivery.program
@@ -115,8 +119,14 @@ class Checker:
             asks_left=next((row.asks_left for row, _ in mine if row.asks_left is not None), None),
             now=now,
             simulated=self.simulated,
+            trials=seen.moment.trials,
+            stop_url=self._stop_url(claim, bundle.deliveries[0].program),
         )
-        return Ready(sending, locked, revision, _looked_at(sending, seen, revision), at, mine[0][0].trace)
+        looked_at = seen.for_the_record(revision, sending.tier)
+        return Ready(sending, locked, revision, looked_at, at, mine[0][0].trace)
+
+    def _stop_url(self, claim: Claim, program: str) -> str | None:
+        return self.links.unsubscribe(Link(*claim.key, program)) if self.links else None
 
     async def refuse(self, connection: AsyncConnection, claim: Claim, no: No) -> None:
         """Hold a mail that couldn't be made (``render_error``, ``phi_lint``); the claim must still be ours."""
@@ -188,15 +198,3 @@ def _entries(tenant: str, patient_id: str, delivery: Delivery, no: No) -> Iterab
         yield entry(f"{HELD}{patient_id}/{no.reason}", no.reason)
     if delivery.kind in SAFETY and (no.reason in ON_EVENT or no.reason in PHONE_REASONS):
         yield entry(f"{PHONE}{delivery.delivery_id}", "call_patient")
-
-
-def _looked_at(sending: Sending, seen: Look, revision: int) -> str:
-    """What the guard saw, for "why": times and versions, nothing protected."""
-    return json.dumps({
-        "guarded_at": sending.now.isoformat(),
-        "revision": revision,
-        "caught_up_at": seen.caught_up_at.isoformat() if seen.caught_up_at else None,
-        "fresh_as_of": seen.fresh_as_of.isoformat() if seen.fresh_as_of else None,
-        "mails_in_eight_days": len(seen.moment.sent),
-        "tier": sending.tier,
-    })  # fmt: skip

@@ -5,7 +5,7 @@ a box in some mail programs.
 """
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,11 @@ def day(instant: datetime, zone: str, locale: Locale) -> str:
     """Weekday, month and day: ``Tuesday, March 16``."""
     local = instant.astimezone(ZoneInfo(zone))
     return _plain(format_datetime(local, _day_pattern(locale), local.tzinfo, locale))
+
+
+def date_of(day: date, locale: Locale) -> str:
+    """A calendar date: ``March 31, 2027``."""
+    return _plain(format_date(day, "long", locale))
 
 
 def time(instant: datetime, zone: str, locale: Locale) -> str:

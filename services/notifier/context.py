@@ -1,6 +1,6 @@
 """From truth to one mail's context: which words of the program and which facts of the patient it may use. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from schemas.outcomes import Kind
 from schemas.patient import OutsideNetwork
 from schemas.programs import Program, VisitType
 from services.notifier import domain, mail
-from services.notifier.domain import Appointment, Delivery, Ledger, Truth
+from services.notifier.domain import Appointment, Delivery, KnownTrial, Ledger, Request, Truth
 from services.notifier.grouping import Bundle
 from services.notifier.keys import voided_visit
 from services.notifier.times import known_zone
@@ -32,6 +32,14 @@ class Sending:
     asks_left: int | None
     now: datetime
     simulated: bool = False
+    trials: Mapping[str, KnownTrial] | None = None
+    stop_url: str | None = None
+
+    @property
+    def request(self) -> Request | None:
+        """What another service asks for, and this mail answers."""
+        mine = self.bundle.deliveries[0].request_id
+        return next((each for each in self.truth.requests if each.request_id == mine), None)
 
     @property
     def message_id(self) -> str:
@@ -62,9 +70,9 @@ def mail_of(sending: Sending) -> mail.Mail:
         return_path=f"bounces+{sending.mail_id}@{program.mail_domain}",
         message_id=sending.message_id,
         date=sending.now,
-        locale=patient.language,
+        locale=sending.request.language if sending.request else patient.language,
         zone=sending.zone,
-        program=program_mail(program),
+        program=program_mail(program, trials=sending.request is not None),
         visit=visits[0] if visits else None,
         also=tuple(visits[1:]),
         told=_void(sending),
@@ -76,16 +84,18 @@ def mail_of(sending: Sending) -> mail.Mail:
         asks_left=sending.asks_left,
         only_reminder=_is_only_one(sending),
         simulated=sending.simulated,
+        invitation=_invitation(sending, sending.request) if sending.request else None,
     )
 
 
-def program_mail(program: Program) -> mail.ProgramMail:
-    """A program's part of its mails."""
-    if program.sender is None or program.mail_domain is None:
+def program_mail(program: Program, *, trials: bool = False) -> mail.ProgramMail:
+    """A program's part of its mails; those about ``trials`` come from an address of their own."""
+    sender = program.trials_sender if trials else program.sender
+    if sender is None or program.mail_domain is None:
         raise ValueError("the program is not complete")
     return mail.ProgramMail(
         public_name=program.public_name,
-        sender=program.sender.reveal(),
+        sender=sender.reveal(),
         host=program.mail_domain,
         phone=program.phone,
         instruction=program.contact_instruction,
@@ -93,6 +103,25 @@ def program_mail(program: Program) -> mail.ProgramMail:
         emergency_block=program.emergency,
         reply_to=program.reply_to.reveal() if program.reply_to else None,
         deny_list=program.deny_list,
+    )
+
+
+def _invitation(sending: Sending, request: Request) -> mail.Invitation:
+    """The approved words as the guard has seen them, and the ways to end such mail."""
+    trial = (sending.trials or {}).get(request.trial_id)
+    approval = trial.approval(request.approval_id, request.text_version, request.language) if trial else None
+    if approval is None or sending.stop_url is None:
+        raise ValueError("an invitation needs its approval, and a page that ends such mail")
+    program = sending.program
+    return mail.Invitation(
+        text=approval.text,
+        approval_id=approval.approval_id,
+        valid_until=approval.valid_until,
+        contact=approval.contact,
+        voluntary=approval.voluntary,
+        stop_url=sending.stop_url,
+        stop_address=f"unsubscribe+{sending.mail_id}@{program.mail_domain}",
+        list_id=f"updates.{program.public_code}.{program.mail_domain}",
     )
 
 

@@ -132,8 +132,8 @@ class _Changes:
 
 def _other(row: Delivery, wanted: Wanted, now: datetime) -> bool:
     """Whether times or company differ. What the guard has put off stays off until its time or new facts come."""
-    same = (row.useful_until, row.rides, row.kind, row.appointment_id) == (
-        wanted.useful_until, wanted.rides, wanted.kind, wanted.appointment_id,
+    same = (row.useful_until, row.rides, row.kind, row.appointment_id, row.request_id) == (
+        wanted.useful_until, wanted.rides, wanted.kind, wanted.appointment_id, wanted.request_id,
     )  # fmt: skip
     put_off = row.reason in UNTIL and wanted.due_at <= now and wanted.due_at < row.due_at
     return not same or (row.due_at != wanted.due_at and not put_off)

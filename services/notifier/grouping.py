@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.outcomes import Kind
-from services.notifier.domain import Delivery, Truth
+from services.notifier.domain import SAFETY, Delivery, Truth
 
 _RANK = {Kind.LATE_BOOKING: 0, Kind.REMINDER: 1, Kind.PAPERWORK: 2}
 """What may share a mail, the most important first."""
@@ -26,11 +26,12 @@ class Bundle:
 def group(due: Sequence[Delivery], truth: Truth) -> tuple[Bundle, ...]:
     """Every delivery of ``due`` (one patient, due now, each with the guard's consent) in exactly one mail.
 
-    One program, so one sender; never two steps of one visit; a safety notice alone, and first. The plan has already put
-    on one instant what belongs together.
+    One program, so one sender; never two steps of one visit; a safety notice alone, and first; an invitation alone, and
+    last. The plan has already put on one instant what belongs together.
     """
     starts = {each.appointment_id: each.start.isoformat() for each in truth.appointments}
-    alone = [each for each in due if each.kind not in _RANK]
+    alone = [each for each in due if each.kind in SAFETY]
+    last = [each for each in due if each.kind not in SAFETY and each.kind not in _RANK]
     rest = [each for each in due if each.kind in _RANK]
     rest.sort(key=lambda each: (_RANK[each.kind], starts.get(each.appointment_id or "", ""), each.dedup_key))
     mails: list[list[Delivery]] = []
@@ -42,7 +43,12 @@ def group(due: Sequence[Delivery], truth: Truth) -> tuple[Bundle, ...]:
             mails.append([each])
         else:
             chosen.append(each)
-    return (*(Bundle(each.kind, (each,)) for each in alone), *(Bundle(_kind(mail), tuple(mail)) for mail in mails))
+    together = [Bundle(_kind(mail), tuple(mail)) for mail in mails]
+    return (*map(_alone, alone), *together, *map(_alone, last))
+
+
+def _alone(delivery: Delivery) -> Bundle:
+    return Bundle(delivery.kind, (delivery,))
 
 
 def _fits(delivery: Delivery, mail: Sequence[Delivery]) -> bool:

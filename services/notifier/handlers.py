@@ -1,4 +1,4 @@
-"""Kafka in: a batch of intake events becomes projections, then plans. One transaction, held by the consumer."""
+"""Kafka in: a batch of events becomes projections, then plans. One transaction, held by the consumer."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -39,13 +39,19 @@ USES = frozenset({
 })  # fmt: skip
 """Event names this service reads; the rest of the topic is ignored."""
 
+REQUESTS = frozenset({"message.requested", "message.withdrawn"})
+"""What other services ask for, on a topic of its own; handled like everything that is known of a patient."""
+
 LETTERS = "letters/"
 _PATIENT_ID, _TENANT = TypeAdapter[str](Opaque), TypeAdapter[str](TenantCode)
 
 
 @dataclass(frozen=True, slots=True)
 class IntakeHandlers:
-    """Handles ``intake.events.v1``. ``ring`` opens contact and care blocks; ``master`` wraps patients' keys at rest."""
+    """Handles ``intake.events.v1``, and ``notifier.requests.v1`` in the same way.
+
+    ``ring`` opens contact and care blocks; ``master`` wraps patients' keys at rest.
+    """
 
     ring: Keyring
     master: Keyring

@@ -24,6 +24,11 @@ def notice_key(kind: Literal[Kind.CHANGE, Kind.CANCELLATION], appointment_id: st
     return f"{'change' if kind is Kind.CHANGE else 'cancellation'}/{appointment_id}/{sequence}"
 
 
+def trial_key(trial_id: str) -> str:
+    """By trial: one invitation in a patient's life, whoever asks for it and however often."""
+    return f"trial/{trial_id}"
+
+
 def voided_visit(key: str) -> str:
     """The appointment whose told state a notice voids; with a new booking in its place it is the old one."""
     return key.split("/")[1]

@@ -4,14 +4,14 @@ All instants are timezone-aware UTC. None of these classes shows its content in 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from schemas.appointment import Modality
 from schemas.outcomes import Kind
 
 VISIT_KINDS = frozenset({Kind.REMINDER, Kind.REMINDER_PAPERWORK, Kind.LATE_BOOKING, Kind.CHANGE, Kind.CANCELLATION})
 """Kinds that are about a visit and carry a calendar file."""
-KINDS = VISIT_KINDS | {Kind.PAPERWORK}
+KINDS = VISIT_KINDS | {Kind.PAPERWORK, Kind.TRIAL_INVITATION}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,6 +43,24 @@ class Told:
     start: datetime
     modality: Modality
     place_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Invitation:
+    """What a review board approved, word for word, and how the reader ends such mail (RFC 2919, RFC 2369, RFC 8058).
+
+    ``valid_until`` is the last day of the approval. ``stop_url`` takes a POST and asks nothing; ``stop_address`` is the
+    mailbox for who can't use it; ``list_id`` is neutral.
+    """
+
+    text: str
+    approval_id: str
+    valid_until: date
+    contact: str
+    voluntary: str | None
+    stop_url: str
+    stop_address: str
+    list_id: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,6 +120,7 @@ class Mail:
     asks_left: int | None = None
     only_reminder: bool = False
     simulated: bool = False
+    invitation: Invitation | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -110,6 +129,8 @@ class Mail:
             raise ValueError("a mail's tier is 0 or 1")
         if self.kind in VISIT_KINDS and self.visit is None:
             raise ValueError(f"{self.kind} needs a visit")
+        if (self.kind is Kind.TRIAL_INVITATION) != (self.invitation is not None):
+            raise ValueError("an invitation, and nothing else, needs approved words and a way to stop it")
         if self.kind in (Kind.PAPERWORK, Kind.REMINDER_PAPERWORK) and self.forms_count < 1:
             raise ValueError(f"{self.kind} needs a form that is missing")
         if self.tier == 1 and self.forms_count != len(self.forms):

@@ -54,6 +54,13 @@ def address_header(name: str, address: str, display: str | None = None) -> bytes
     return _folded(name, [*_phrase(display, len(name) + 2), f"<{address}>"])
 
 
+def list_header(name: str, *values: str) -> bytes:
+    """Values in angle brackets (RFC 2369, RFC 2919), folded between them. ``ValueError`` on what could end one."""
+    if any(not re.fullmatch(r"[!-;=?-~]{1,900}", each) for each in values):
+        raise ValueError(f"header {name} must be printable ASCII without brackets")
+    return _folded(name, [f"<{each}>," for each in values[:-1]] + [f"<{values[-1]}>"])
+
+
 def message(headers: Iterable[bytes], alternatives: Iterable[Part], attachments: Iterable[Part], seed: str) -> bytes:
     """The whole message. ``seed`` (its Message-ID) makes the boundaries, so that the same mail gives the same bytes."""
     mark = hashlib.sha256(seed.encode()).hexdigest()[:24]

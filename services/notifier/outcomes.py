@@ -9,7 +9,7 @@ from chassis.cloudevents import to_message
 from chassis.outbox import Message
 from schemas.base import Contract
 from schemas.envelope import Envelope
-from schemas.outcomes import DeliveryOutcome, DeliveryState, DeliveryView, PlanChanged, WorklistItem
+from schemas.outcomes import Answer, DeliveryOutcome, DeliveryState, DeliveryView, PlanChanged, WorklistItem
 from schemas.registry import EVENT_TYPES
 from services.notifier.domain import Delivery
 
@@ -45,6 +45,11 @@ class Publisher:
         """An item was opened, or closed when it has a ``closed_at``."""
         name = "worklist.closed" if item.closed_at else "worklist.opened"
         return self._message(name, tenant, item.patient_id, f"worklist/{item.item_id}", item.version, item, now)
+
+    def answer(self, tenant: str, answer: Answer) -> Message:
+        """What a patient answered on a page. Its subject has one version: an answer is never taken back."""
+        subject = f"answer/{answer.answer_id}"
+        return self._message("answer.given", tenant, answer.patient_id, subject, 1, answer, answer.given_at)
 
     def _message(
         self, name: str, tenant: str, key: str | None, subject: str, version: int, data: Contract, now: datetime
@@ -84,4 +89,5 @@ def view(delivery: Delivery) -> DeliveryView:
         tier=delivery.tier,
         mail_id=delivery.mail_id,
         at=delivery.ended_at,
+        request_id=delivery.request_id,
     )

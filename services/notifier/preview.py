@@ -17,7 +17,7 @@ from schemas.protected import Protected
 from services.notifier.caps import SentMail
 from services.notifier.context import Sending, mail_of
 from services.notifier.difference import Changes, difference
-from services.notifier.domain import Delivery, Ledger, Plan, Reason, Truth, Wanted
+from services.notifier.domain import Delivery, KnownTrial, Ledger, Plan, Reason, Truth, Wanted
 from services.notifier.grouping import Bundle, group
 from services.notifier.lint import lint
 from services.notifier.plan import plan
@@ -26,6 +26,9 @@ from services.notifier.told import told_after_event
 
 S = DeliveryState
 _NO_ADDRESS = Protected("no-address@preview.invalid")
+_NO_SENDER = Protected("sender-not-set@preview.invalid")
+_NO_PAGE = "https://preview.invalid/unsubscribe"
+"""A link that works belongs in the patient's hands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Seen:
 
     sent: tuple[SentMail, ...] = ()
     suppressed: bool = False
+    trials: Mapping[str, KnownTrial] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,13 @@ def content(
     truth = preview.truth
     if truth.patient and truth.patient.email is None:
         truth = replace(truth, patient=replace(truth.patient, email=_NO_ADDRESS))
+    if program.trials_sender is None:
+        program = program.model_copy(update={"trials_sender": _NO_SENDER})
     left = (preview.wanted[each.dedup_key].asks_left for each in bundle.deliveries)
     sending = Sending(
         bundle=bundle, truth=truth, ledger=preview.ledger, program=program, tier=tier, mail_id=str(uuid.uuid4()),
         zone=wanted.zone, asks_left=next((each for each in left if each is not None), None), now=now,
+        trials=preview.seen.trials, stop_url=_NO_PAGE,
     )  # fmt: skip
     try:
         made = render(mail_of(sending))
@@ -131,7 +138,7 @@ def filled(program: Program) -> Program:
     words_of = {
         "emergency": "[Emergency text: the hospital must fill this in.]",
         "contact_instruction": "[Phone or contact instruction: the hospital must fill this in.]",
-        "sender": Protected("sender-not-set@preview.invalid"),
+        "sender": _NO_SENDER,
         "mail_domain": "preview.invalid",
     }
     lacking = {name: value for name, value in words_of.items() if getattr(program, name) is None}

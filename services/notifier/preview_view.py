@@ -36,7 +36,8 @@ def _mail(preview: Preview, bundle: Bundle) -> dict[str, Any]:
     first = bundle.deliveries[0]
     wanted = preview.wanted[first.dedup_key]
     original = preview.programs[first.program]
-    moment = Moment(now=max(first.due_at, preview.now), sent=preview.seen.sent, suppressed=preview.seen.suppressed)
+    seen = preview.seen
+    moment = Moment(max(first.due_at, preview.now), seen.sent, suppressed=seen.suppressed, trials=seen.trials)
     program = filled(original)
     verdicts = [guard(each, preview.truth, program, preview.ledger, moment) for each in bundle.deliveries]
     tiers = [each.tier for each in verdicts if isinstance(each, Go)]

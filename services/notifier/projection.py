@@ -1,4 +1,4 @@
-"""From an intake event to the notifier's picture of its subject: opens the sealed blocks, keeps what the plan needs.
+"""From an event to the notifier's picture of its subject: opens the sealed blocks, keeps what the plan needs.
 
 Pure but for the key ring. An event whose block doesn't open is ``Permanent``: a dead letter, never half a patient.
 """
@@ -13,12 +13,23 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from chassis.consumer import Event
+from chassis.errors import Permanent
 from chassis.sealing import Keyring
 from schemas.appointment import AppointmentState, CareBlock, FormsBlock, PaperworkState
+from schemas.outcomes import Kind, MessageRequest, RequestWithdrawal
 from schemas.patient import ConsentState, ContactBlock, EnrolmentState, PatientState, PreferenceState
 from services.notifier import domain
 
-Subject = domain.Patient | domain.Enrolment | domain.Appointment | domain.Paperwork | domain.Consent | domain.Preference
+Subject = (
+    domain.Patient
+    | domain.Enrolment
+    | domain.Appointment
+    | domain.Paperwork
+    | domain.Consent
+    | domain.Preference
+    | domain.Request
+    | domain.Withdrawal
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,27 @@ def _preference(event: Event[PreferenceState], ring: Keyring) -> domain.Preferen
     return domain.Preference(data.program, data.email, data.reminders, data.forms, data.paused_until)
 
 
+def _request(event: Event[MessageRequest | RequestWithdrawal], ring: Keyring) -> domain.Request | domain.Withdrawal:
+    """``Permanent`` for a kind that nobody may ask for, or that this version doesn't know."""
+    data, envelope = event.data, event.envelope
+    if isinstance(data, RequestWithdrawal):
+        return domain.Withdrawal(data.request_id, data.reason)
+    if data.kind is not Kind.TRIAL_INVITATION:
+        raise Permanent("unknown_kind")
+    return domain.Request(
+        request_id=data.request_id,
+        program=data.program,
+        trial_id=data.trial_id,
+        approval_id=data.approval_id,
+        text_version=data.text_version,
+        language=data.language,
+        requested_at=envelope.time,
+        expires_at=data.expires_at,
+        recorded_at=envelope.recordedtime or envelope.time,
+        origin=envelope.origin,
+    )
+
+
 def _open(event: Event[Any], sealed: Any, model: Any, ring: Keyring) -> Any:
     return ring.open(sealed, model, tenant=event.envelope.tenant or "", subject=event.envelope.subject or "")
 
@@ -117,6 +149,7 @@ _PROJECT: Mapping[str, Callable[[Event[Any], Keyring], Subject]] = {
     "paperwork": _paperwork,
     "consent": _consent,
     "preference": _preference,
+    "request": _request,
 }
 
 ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
@@ -126,6 +159,7 @@ ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
     "paperwork": TypeAdapter(domain.Paperwork),
     "consent": TypeAdapter(domain.Consent),
     "preference": TypeAdapter(domain.Preference),
+    "request": TypeAdapter(domain.Request | domain.Withdrawal),
 }
 """How each family's state is kept at rest (before it is sealed)."""
 

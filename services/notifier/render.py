@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 
 from services.notifier.calendar import calendar_part
-from services.notifier.mail import VISIT_KINDS, Mail
-from services.notifier.mime import Part, address_header, message, text_header, token_header
+from services.notifier.mail import VISIT_KINDS, Invitation, Mail
+from services.notifier.mime import Part, address_header, list_header, message, text_header, token_header
 from services.notifier.template_set import TemplateSet, template_set
 from services.notifier.variables import plain, variables
 
@@ -85,6 +85,17 @@ def _headers(mail: Mail, subject: str, language: str) -> list[bytes]:
     ]
     if program.reply_to:
         headers.append(address_header("Reply-To", program.reply_to))
+    if mail.invitation:
+        headers += _list_headers(mail.invitation)
     if mail.simulated:
         headers.append(token_header("X-Upright-Simulated", "true"))
     return headers
+
+
+def _list_headers(invitation: Invitation) -> list[bytes]:
+    """Subscription mail: a mail program shows its own button, which posts and opens no page."""
+    return [
+        list_header("List-Id", invitation.list_id),
+        list_header("List-Unsubscribe", invitation.stop_url, f"mailto:{invitation.stop_address}"),
+        token_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+    ]

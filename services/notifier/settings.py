@@ -7,15 +7,29 @@ from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from chassis.sealing import KeyringSettings
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, Settings
 from services.notifier.smtp import SmtpSettings
+
+
+class PagesSettings(Settings):
+    """Pages behind the links in mails: where patients reach them, and the keys of the links.
+
+    A key must stay in the ring for as long as mails with its links may be opened.
+    """
+
+    public_url: Annotated[
+        str,
+        StringConstraints(pattern=r"^(https://[a-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]{1,5})?(/[a-z0-9/-]*[a-z0-9])?$"),
+    ]
+    links: KeyringSettings
 
 
 class NotifierSettings(ServiceSettings):
     """Two rings: ``master`` wraps each patient's own key at rest; ``contact`` opens contact and care blocks in events.
 
     ``address_key`` keys the hash by which addresses are compared; changing it forgets suppressions. ``host`` stands in
-    ``ce_source``. ``programs`` is the folder of the programs' files; without it the shipped ones are used.
+    ``ce_source``. Without ``pages`` no mail goes out that must carry a link. ``programs`` is the folder of the
+    programs' files; without it the shipped ones are used.
     """
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_")
@@ -25,4 +39,5 @@ class NotifierSettings(ServiceSettings):
     contact: KeyringSettings
     address_key: Annotated[SecretStr, Field(min_length=32)]
     host: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,100}$")] = "notifier.example.org"
+    pages: PagesSettings | None = None
     programs: Path | None = None

@@ -14,7 +14,7 @@ from babel import Locale
 
 from schemas.appointment import Modality
 from services.notifier import civil
-from services.notifier.mail import Mail, Visit
+from services.notifier.mail import Invitation, Mail, Visit
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -77,6 +77,15 @@ def _of_visit(value: Callable[[Mail, Visit, Locale], object]) -> Callable[[Mail,
     return lambda mail, locale: value(mail, mail.visit, locale) if mail.visit else None
 
 
+def _of_invitation(value: Callable[[Invitation, Locale], object]) -> Callable[[Mail, Locale], object]:
+    return lambda mail, locale: value(mail.invitation, locale) if mail.invitation else None
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Word for word, and line for line."""
+    return [line for each in text.splitlines() if (line := plain(each))]
+
+
 def _neutral(value: Callable[[Mail, Locale], object]) -> Variable:
     return Variable(Class.NEUTRAL, value)
 
@@ -116,6 +125,8 @@ VARIABLES: Mapping[str, Variable] = {
     "forms_count": _neutral(lambda mail, _: mail.forms_count),
     "asks_left": _neutral(lambda mail, _: mail.asks_left),
     "only_reminder": _neutral(lambda mail, _: mail.only_reminder),
+    "voluntary": _neutral(_of_invitation(lambda invitation, _: _maybe(invitation.voluntary))),
+    "stop_url": _neutral(_of_invitation(lambda invitation, _: invitation.stop_url)),
     "given_name": _identifying(lambda mail, _: _maybe(mail.given_name)),
     "clinician": _identifying(_of_visit(lambda _, visit, __: _maybe(visit.clinician))),
     "site_name": _identifying(_of_visit(lambda _, visit, __: _maybe(visit.site_name))),
@@ -123,4 +134,10 @@ VARIABLES: Mapping[str, Variable] = {
     "preparation": _clinical(lambda mail, _: _lines(mail.preparation)),
     "companion": _clinical(lambda mail, _: _maybe(mail.companion)),
     "forms": _clinical(lambda mail, _: _lines(mail.forms)),
+    "approved": _clinical(_of_invitation(lambda invitation, _: _paragraphs(invitation.text))),
+    "approval_id": _clinical(_of_invitation(lambda invitation, _: plain(invitation.approval_id))),
+    "approval_until": _clinical(
+        _of_invitation(lambda invitation, locale: civil.date_of(invitation.valid_until, locale))
+    ),
+    "trial_contact": _clinical(_of_invitation(lambda invitation, _: plain(invitation.contact))),
 }

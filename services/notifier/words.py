@@ -89,6 +89,8 @@ def rule(text: str, hour: time | None = None) -> str:
         what = "the visit is cancelled" if parts[1] == "cancellation" else "the visit has changed"
         rebooked = ": it was cancelled and booked again" if parts[-1] == "rebooked" else ""
         return f"The patient was told something else than what is true now, because {what}{rebooked}."
+    if parts[0] == "trial":
+        return "A study may take the patient, who asked to be told of such."
     if parts[0] == "paperwork":
         return f"Forms are missing: asked for {step(parts[1], hour)}."
     if "late-booking" in parts:

@@ -38,7 +38,7 @@ async def seen(desk: Clinic, truth: Truth = TRUTH) -> Look:
     """At a program that may send two mails an hour."""
     policy = CEDARS.policy.model_copy(update={"volume_per_hour": 2})
     async with desk.notifier.store.read() as connection:
-        return await look(connection, truth, [CEDARS.model_copy(update={"policy": policy})], FIRST)
+        return await look(connection, truth, [CEDARS.model_copy(update={"policy": policy})], None, FIRST)
 
 
 async def test_a_mail_of_eight_days_counts_that_may_have_reached_this_patient_or_address(

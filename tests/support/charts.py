@@ -6,10 +6,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.appointment import AppointmentStatus, ItemStatus, Modality
-from schemas.patient import EnrolmentStatus, OutsideNetwork, PatientStatus
+from schemas.patient import ConsentDecision, ConsentScope, EnrolmentStatus, OutsideNetwork, PatientStatus
 from schemas.programs import Program
 from schemas.protected import Protected
-from services.notifier.domain import Appointment, Enrolment, Paperwork, PaperworkItem, Patient, Truth
+from schemas.trials import Approval, ApprovalStatus, RecruitmentStatus
+from services.notifier.domain import (
+    Appointment,
+    Consent,
+    Enrolment,
+    KnownTrial,
+    Paperwork,
+    PaperworkItem,
+    Patient,
+    Request,
+    Truth,
+)
 from tests.support.programs import CEDARS
 
 PACIFIC, NEW_YORK = "America/Los_Angeles", "America/New_York"
@@ -118,7 +129,27 @@ def received(before: Paperwork, when: str, count: int = 99) -> Paperwork:
     return replace(before, items=(*items, *before.items[count:]), changed_at=at(when), recorded_at=at(when))
 
 
-def chart(*subjects: Appointment | Paperwork, person: Patient | None = None) -> Truth:
+def request(asked: str, until: str, name: str = "request", *, trial: str = "trial", **changes: Any) -> Request:
+    """A request for an invitation to a trial."""
+    asked_at = at(asked)
+    one = Request(name, CEDARS.public_code, trial, "approval", "v1", "en", asked_at, at(until), asked_at)
+    return replace(one, **changes)
+
+
+def known_trial(**changes: Any) -> KnownTrial:
+    """The trial of ``request``, recruiting, its words approved to the end of March."""
+    approval = Approval(
+        approval_id="approval", text_version="v1", language="en", status=ApprovalStatus.ACTIVE,
+        valid_until=date(2027, 3, 31), text="DEMO TEXT – not approved by any review board", contact="Demo Study Desk",
+    )  # fmt: skip
+    return replace(KnownTrial("trial", "DEMO-1", RecruitmentStatus.RECRUITING, (), (approval,)), **changes)
+
+
+def agreed(scope: ConsentScope = ConsentScope.TRIAL_CONTACT) -> Consent:
+    return Consent(f"consent-{scope}", scope, ConsentDecision.PERMIT, LONG_AGO, None)
+
+
+def chart(*subjects: Appointment | Paperwork | Request, person: Patient | None = None) -> Truth:
     """A registered patient, enrolled in every program their subjects belong to."""
     programs = dict.fromkeys(each.program for each in subjects)
     return Truth(
@@ -128,6 +159,7 @@ def chart(*subjects: Appointment | Paperwork, person: Patient | None = None) -> 
         enrolments=tuple(Enrolment(p, p, EnrolmentStatus.OPEN, OutsideNetwork.YES) for p in programs),
         appointments=tuple(each for each in subjects if isinstance(each, Appointment)),
         paperwork=tuple(each for each in subjects if isinstance(each, Paperwork)),
+        requests=tuple(each for each in subjects if isinstance(each, Request)),
     )
 
 

@@ -11,7 +11,19 @@ from datetime import datetime
 from schemas.outcomes import DeliveryState, Kind
 from schemas.programs import Program
 from services.notifier.difference import Changes, difference
-from services.notifier.domain import OPEN_STATES, SAFETY, Delivery, Ledger, Plan, Reason, Task, Told, Truth, Wanted
+from services.notifier.domain import (
+    OPEN_STATES,
+    SAFETY,
+    Delivery,
+    KnownTrial,
+    Ledger,
+    Plan,
+    Reason,
+    Task,
+    Told,
+    Truth,
+    Wanted,
+)
 from services.notifier.grouping import Bundle, group
 from services.notifier.guard import Go, Moment, No, SentMail, guard
 from services.notifier.plan import plan
@@ -44,6 +56,7 @@ class Desk:
     now: datetime
     programs: Mapping[str, Program] = field(default_factory=lambda: PROGRAMS)
     armed_at: datetime | None = LONG_AGO
+    trials: Mapping[str, KnownTrial] | None = None
     verdict: Callable[[Bundle, datetime], DeliveryState] = lambda bundle, now: S.SENT
     before_guard: Callable[["Desk", list[Delivery]], None] = lambda desk, claimed: None
     ledger: Ledger = field(init=False)
@@ -128,7 +141,7 @@ class Desk:
         row = Delivery(
             f"d{next(self._ids)}", wanted.dedup_key, wanted.kind, wanted.program, state, reason, wanted.due_at,
             wanted.useful_until, wanted.appointment_id, wanted.paperwork_id, wanted.step, ended_at=ended_at,
-            rides=wanted.rides, created_at=self.now,
+            rides=wanted.rides, created_at=self.now, request_id=wanted.request_id,
         )  # fmt: skip
         self.ledger = replace(self.ledger, deliveries=(*self.ledger.deliveries, row))
 
@@ -136,7 +149,7 @@ class Desk:
         self._rules[wanted.dedup_key] = wanted.rule
         return {
             "kind": wanted.kind, "appointment_id": wanted.appointment_id, "due_at": wanted.due_at,
-            "useful_until": wanted.useful_until, "rides": wanted.rides, "reason": None,
+            "useful_until": wanted.useful_until, "rides": wanted.rides, "request_id": wanted.request_id, "reason": None,
         }  # fmt: skip
 
     def _set(self, delivery_id: str, **changes: object) -> None:
@@ -174,7 +187,8 @@ class Desk:
         self.replan()
 
     def moment(self) -> Moment:
-        return Moment(now=self.now, sent=tuple(SentMail(each.kind, each.at) for each in self.sent))
+        sent = tuple(SentMail(each.kind, each.at) for each in self.sent)
+        return Moment(now=self.now, sent=sent, trials=self.trials)
 
     def _refuse(self, row: Delivery, answer: No) -> None:
         ended_at = None if answer.state in OPEN_STATES else self.now

@@ -1,11 +1,11 @@
 """Synthetic mails: every kind at both tiers, and a few shapes of each."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from schemas.appointment import Modality
 from schemas.outcomes import Kind
-from services.notifier.mail import Mail, ProgramMail, Told, Visit
+from services.notifier.mail import Invitation, Mail, ProgramMail, Told, Visit
 
 KINDS = (
     Kind.REMINDER,
@@ -14,6 +14,7 @@ KINDS = (
     Kind.LATE_BOOKING,
     Kind.CHANGE,
     Kind.CANCELLATION,
+    Kind.TRIAL_INVITATION,
 )
 PROGRAM = ProgramMail(
     public_name="Cedars-Sinai",
@@ -44,6 +45,7 @@ VISIT = Visit(
 MOVED = replace(
     VISIT, start=datetime(2027, 3, 18, 20, 0, tzinfo=UTC), end=datetime(2027, 3, 18, 21, 0, tzinfo=UTC), sequence=1
 )
+CANCELLED = replace(VISIT, sequence=2)
 VIDEO = replace(VISIT, modality=Modality.VIDEO, site_name=None, site_address=None)
 TOLD = Told(start=VISIT.start, modality=Modality.ON_SITE)
 PREPARATION = (
@@ -58,8 +60,21 @@ COMPANION = "We encourage you to bring a spouse, family member or close friend."
 FORMS = ("Medical record release authorization", "Patient privacy form")
 
 
+INVITATION = Invitation(
+    text="DEMO TEXT – not approved by any review board.\nThe approved words may name the condition: CSF leak.",
+    approval_id="DEMO-IRB-1",
+    valid_until=date(2027, 3, 31),
+    contact="Demo Study Desk, (310) 555-0100",
+    voluntary="DEMO TEXT – Your care stays the same if you say yes, say no or do not answer.",
+    stop_url="https://messages.example.com/v1/unsubscribe/abcdefghij234567",
+    stop_address="unsubscribe+5f8e1d60@notices.example.com",
+    list_id="updates.k7q2m9.notices.example.com",
+)
+
+
 def a_mail(kind: Kind = Kind.REMINDER, tier: int = 0, **changes: object) -> Mail:
     """Ana's mail of that kind, as the story sends it."""
+    trial = kind is Kind.TRIAL_INVITATION
     about_forms = kind in (Kind.PAPERWORK, Kind.REMINDER_PAPERWORK, Kind.LATE_BOOKING)
     mail = Mail(
         kind=kind,
@@ -73,7 +88,7 @@ def a_mail(kind: Kind = Kind.REMINDER, tier: int = 0, **changes: object) -> Mail
         locale="en",
         zone="America/Los_Angeles",
         program=PROGRAM,
-        visit=MOVED if kind is Kind.CHANGE else replace(VISIT, sequence=2) if kind is Kind.CANCELLATION else VISIT,
+        visit=None if trial else MOVED if kind is Kind.CHANGE else CANCELLED if kind is Kind.CANCELLATION else VISIT,
         told=TOLD if kind in (Kind.CHANGE, Kind.CANCELLATION) else None,
         given_name="Ana",
         preparation=PREPARATION,
@@ -83,6 +98,7 @@ def a_mail(kind: Kind = Kind.REMINDER, tier: int = 0, **changes: object) -> Mail
         asks_left=3 if kind is Kind.PAPERWORK else None,
         only_reminder=kind is Kind.LATE_BOOKING,
         simulated=True,
+        invitation=INVITATION if trial else None,
     )
     return replace(mail, **changes)  # type: ignore[arg-type]  # a test names the fields it changes
 
@@ -126,6 +142,9 @@ def _others() -> dict[str, Mail]:
         "cancellation-elsewhere": a_mail(Kind.CANCELLATION, zone="America/New_York"),
         "cancellation-video": a_mail(
             Kind.CANCELLATION, visit=replace(VIDEO, sequence=2), told=Told(VISIT.start, Modality.VIDEO)
+        ),
+        "invitation-bare": a_mail(
+            Kind.TRIAL_INVITATION, invitation=replace(INVITATION, voluntary=None), program=INSTRUCTION_PROGRAM
         ),
         "cancellation-no-phone": a_mail(Kind.CANCELLATION, program=INSTRUCTION_PROGRAM),
     }

@@ -385,20 +385,6 @@ def test_a_silent_feed_holds_reminders_and_lets_notices_go() -> None:
     assert ask(change, truth, feed_stale=True) == Go(0)
 
 
-def test_trial_mail_needs_a_program_that_offers_it_and_its_own_consent() -> None:
-    trial = delivery(Kind.TRIAL_INVITATION, "trial/patient/x", appointment_id=None)
-    monday = at("2027-03-15 10:00")
-    trial = replace(trial, due_at=monday, useful_until=monday + DAY)
-    offers = CEDARS.model_copy(update={"offers_trials": True})
-    permit = replace(TRUTH, consents=(consent(ConsentScope.TRIAL_CONTACT, ConsentDecision.PERMIT),))
-    deny = replace(TRUTH, consents=(consent(ConsentScope.TRIAL_CONTACT, ConsentDecision.DENY),))
-    none = CEDARS.model_copy(update={"offers_trials": False})
-    assert reason(ask(trial, permit, none, now=monday)) is Reason.TRIALS_NOT_OFFERED
-    assert reason(ask(trial, deny, offers, now=monday)) is Reason.OPTED_OUT
-    assert reason(ask(trial, TRUTH, offers, now=monday)) is Reason.CONSENT_MISSING
-    assert reason(ask(trial, permit, offers, now=monday)) is None
-
-
 @given(
     name=st.sampled_from(sorted(SITUATIONS)),
     status=st.sampled_from(sorted(PatientStatus)),

@@ -314,11 +314,3 @@ def test_after_an_outage_nothing_stale_goes_out_and_staff_hear_what_was_missed()
     desk.until(at("2027-03-17 12:00"))
     assert [each.deliveries[0].step for each in desk.sent] == ["P3D", "P1D"]
     assert desk.made.tasks == ()
-
-
-def test_an_invitation_is_none_of_the_plans_business() -> None:
-    booking = visit("surgery", START, "2027-02-20 09:00")
-    desk = Desk(chart(booking), booking.booked_at)
-    trial = replace(desk.ledger.deliveries[0], dedup_key="trial/x", kind=Kind.TRIAL_INVITATION, appointment_id=None)
-    made = plan(chart(booking), PROGRAMS, replace(ARMED, deliveries=(trial,)), booking.booked_at)
-    assert made.unwanted == {}

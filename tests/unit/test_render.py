@@ -16,7 +16,7 @@ from schemas.outcomes import Kind
 from services.notifier.lint import lint
 from services.notifier.mail import ProgramMail, Told, Visit
 from services.notifier.render import render
-from tests.support.mails import KINDS, MOVED, PROGRAM, TOLD, VIDEO, VISIT, a_mail, every_shape
+from tests.support.mails import INVITATION, KINDS, MOVED, PROGRAM, TOLD, VIDEO, VISIT, a_mail, every_shape
 from tests.support.reading import reading_grade
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -56,7 +56,7 @@ def test_html_says_what_the_text_says(name: str) -> None:
     visible = re.sub(r"<!--.*?-->|<style.*?</style>|<title>.*?</title>", "", mail.html, flags=re.DOTALL)
     visible = re.sub(r'<div style="display:none.*?</div>', "", visible)
     html = re.sub(r"<[^>]+>", " ", visible)
-    text = re.sub(r"[•-]{4}|•", "", mail.text)
+    text = re.sub(r"[•-]{4}|•|: https://\S+", "", mail.text)  # HTML has the link in its button
     # The name of the sender heads the page: one more word group than the text has.
     name_of_sender = SHAPES[name].program.public_name
     assert _squeezed(html) == _squeezed(f"{name_of_sender} {text}")
@@ -84,12 +84,41 @@ def test_the_reading_grade_tells_hard_text_from_easy() -> None:
     )
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", [name for name, mail in SHAPES.items() if mail.invitation is None])
 def test_no_mail_refers_to_a_page_that_does_not_exist(name: str) -> None:
     mail = render(SHAPES[name])
     assert "<a" not in mail.html
     assert not re.search(r"birth date|click|button|link|http|unsubscribe", mail.text, re.IGNORECASE)
     assert b"List-Unsubscribe" not in mail.content
+
+
+@pytest.mark.parametrize("tier", [0, 1])
+def test_an_invitation_is_subscription_mail_that_can_be_ended_by_a_post(tier: int) -> None:
+    rendered = render(a_mail(Kind.TRIAL_INVITATION, tier))
+    parsed = message_from_bytes(rendered.content, policy=default)
+    assert parsed["List-Id"] == "<updates.k7q2m9.notices.example.com>"
+    assert parsed["List-Unsubscribe"].split() == [
+        f"<{INVITATION.stop_url}>,", f"<mailto:{INVITATION.stop_address}>",
+    ]  # fmt: skip
+    assert parsed["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert re.findall(r'href="([^"]*)"', rendered.html) == [INVITATION.stop_url]
+    assert f"Stop research messages: {INVITATION.stop_url}\n" in rendered.text
+
+
+def test_approved_words_stand_in_an_invitation_word_for_word_and_only_at_tier_1() -> None:
+    low, high = render(a_mail(Kind.TRIAL_INVITATION, 0)), render(a_mail(Kind.TRIAL_INVITATION, 1))
+    for line in INVITATION.text.splitlines():
+        assert line in high.text
+        assert line in high.html
+        assert line not in low.text + low.html
+    assert lint(high.content, 1, PROGRAM.deny_list) == ()
+    assert {hit.place for hit in lint(high.content, 0, PROGRAM.deny_list)} == {"body:html", "body:text"}
+
+
+@pytest.mark.parametrize("evil", ["https://x/>, <https://evil", "https://x/\r\nBcc: b@example.org", "https://x/ y"])
+def test_a_link_cannot_add_a_header_or_another_link(evil: str) -> None:
+    with pytest.raises(ValueError, match=r"^header List-Unsubscribe "):
+        render(a_mail(Kind.TRIAL_INVITATION, invitation=replace(INVITATION, stop_url=evil)))
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -147,7 +176,8 @@ def test_a_real_mail_does_not_say_it_is_simulated() -> None:
 
 
 def test_only_mails_about_the_visit_carry_a_calendar_file() -> None:
-    assert [kind for kind in KINDS if render(a_mail(kind)).calendar is None] == [Kind.PAPERWORK]
+    without = [kind for kind in KINDS if render(a_mail(kind)).calendar is None]
+    assert without == [Kind.PAPERWORK, Kind.TRIAL_INVITATION]
 
 
 def test_the_same_mail_gives_the_same_bytes() -> None:
@@ -177,7 +207,7 @@ def test_a_zone_with_the_same_clock_is_not_mentioned() -> None:
 
 
 def test_nobody_on_a_video_visit_is_told_to_come() -> None:
-    for kind in KINDS:
+    for kind in (each for each in KINDS if each is not Kind.TRIAL_INVITATION):
         told = Told(VIDEO.start, Modality.VIDEO) if kind in (Kind.CHANGE, Kind.CANCELLATION) else None
         visit = replace(VIDEO, start=MOVED.start) if kind is Kind.CHANGE else VIDEO
         mail = render(a_mail(kind, 1, visit=visit, told=told, preparation=None, companion=None))
@@ -214,7 +244,11 @@ def test_a_mail_that_makes_no_sense_cannot_be_built() -> None:
     with pytest.raises(ValueError, match="has a name"):
         a_mail(Kind.PAPERWORK, tier=1, forms=())
     with pytest.raises(ValueError, match="no template"):
-        a_mail(Kind.TRIAL_INVITATION)
+        a_mail(Kind.UNKNOWN)
+    with pytest.raises(ValueError, match="a way to stop it"):
+        a_mail(Kind.TRIAL_INVITATION, invitation=None)
+    with pytest.raises(ValueError, match="a way to stop it"):
+        a_mail(invitation=INVITATION)
     with pytest.raises(ValueError, match="on site or by video"):
         replace(VISIT, modality=Modality.UNKNOWN)
     with pytest.raises(ValueError, match="a phone or the instruction"):

@@ -3,6 +3,7 @@
 from services.notifier.domain.ledger import OPEN_STATES, SAFETY, TOLD_STATES, Delivery, Ledger, Told
 from services.notifier.domain.plans import Plan, Task, Wanted
 from services.notifier.domain.reasons import FINAL, ON_EVENT, UNTIL, Reason
+from services.notifier.domain.trials import KnownTrial
 from services.notifier.domain.truth import (
     OFF,
     Appointment,
@@ -12,7 +13,10 @@ from services.notifier.domain.truth import (
     PaperworkItem,
     Patient,
     Preference,
+    Request,
+    Stop,
     Truth,
+    Withdrawal,
 )
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "Consent",
     "Delivery",
     "Enrolment",
+    "KnownTrial",
     "Ledger",
     "Paperwork",
     "PaperworkItem",
@@ -34,8 +39,11 @@ __all__ = [
     "Plan",
     "Preference",
     "Reason",
+    "Request",
+    "Stop",
     "Task",
     "Told",
     "Truth",
     "Wanted",
+    "Withdrawal",
 ]

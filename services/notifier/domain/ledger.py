@@ -42,6 +42,7 @@ class Delivery:
     """One intent and where it stands in the ledger. ``created_at`` is when it was first planned (civil).
 
     ``reason`` of a planned one says why the guard put it off to ``due_at``. ``tier`` is set once it was sent.
+    ``request_id`` is the request of another service that it answers.
     """
 
     delivery_id: str
@@ -61,6 +62,7 @@ class Delivery:
     rides: str | None = None
     tier: int | None = None
     created_at: datetime | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Wanted:
     asks_confirm: bool = False
     asks_left: int | None = None
     rule: str = ""
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

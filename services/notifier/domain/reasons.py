@@ -39,6 +39,7 @@ class Reason(StrEnum):
     PROGRAM_INCOMPLETE = "program_incomplete"
     PROGRAM_PAUSED = "program_paused"
     CONTENT_EXPIRED = "content_expired"
+    APPROVAL_UNKNOWN = "approval_unknown"
     RENDER_ERROR = "render_error"
     PHI_LINT = "phi_lint"
 
@@ -50,6 +51,6 @@ UNTIL = frozenset({
 ON_EVENT = frozenset({
     Reason.CONSENT_MISSING, Reason.RESTRICTED, Reason.MINOR_REVIEW, Reason.NO_ADDRESS, Reason.UNVERIFIED_ADDRESS,
     Reason.ADDRESS_DISPUTED, Reason.SUPPRESSED, Reason.TRUTH_INCOMPLETE, Reason.PROGRAM_INCOMPLETE,
-    Reason.PROGRAM_PAUSED, Reason.CONTENT_EXPIRED, Reason.RENDER_ERROR, Reason.PHI_LINT,
+    Reason.PROGRAM_PAUSED, Reason.CONTENT_EXPIRED, Reason.APPROVAL_UNKNOWN, Reason.RENDER_ERROR, Reason.PHI_LINT,
 })  # fmt: skip
 FINAL = frozenset(Reason) - UNTIL - ON_EVENT

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from schemas.appointment import AppointmentStatus, ItemStatus, Modality
 from schemas.envelope import Origin
+from schemas.outcomes import Kind
 from schemas.patient import ConsentDecision, ConsentScope, EnrolmentStatus, OutsideNetwork, PatientStatus
 from schemas.protected import Protected
 
@@ -109,8 +110,43 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A message that another service asks for: an invitation to a trial, in approved words, until ``expires_at``."""
+
+    request_id: str
+    program: str
+    trial_id: str
+    approval_id: str
+    text_version: str
+    language: str
+    requested_at: datetime
+    expires_at: datetime
+    recorded_at: datetime
+    origin: Origin = Origin.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A request that no longer stands: the newer version of the same subject."""
+
+    request_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What the patient has ended on a page, at once: no mail of this kind, whatever else is known."""
+
+    kind: Kind
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
-    """Everything known of one patient, each subject at its newest version; ``patient`` is None for a stub."""
+    """Everything known of one patient, each subject at its newest version; ``patient`` is None for a stub.
+
+    ``requests`` are those that stand.
+    """
 
     tenant: str
     patient_id: str
@@ -120,4 +156,6 @@ class Truth:
     paperwork: tuple[Paperwork, ...] = ()
     consents: tuple[Consent, ...] = ()
     preferences: tuple[Preference, ...] = ()
+    requests: tuple[Request, ...] = ()
+    stops: tuple[Stop, ...] = ()
     incomplete: bool = False

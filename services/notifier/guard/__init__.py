@@ -13,7 +13,7 @@ from schemas.outcomes import DeliveryState
 from schemas.programs import Program
 from services.notifier.caps import SentMail
 from services.notifier.domain import FINAL, ON_EVENT, Delivery, Ledger, Reason, Truth
-from services.notifier.guard import choices, ground, timing
+from services.notifier.guard import choices, ground, invitation, timing
 from services.notifier.guard.case import Answer, Case, Moment
 from services.notifier.plan import context_of
 from services.notifier.plan.notices import needed
@@ -22,7 +22,8 @@ from services.notifier.plan.standing import gone
 __all__ = ["Go", "Moment", "No", "SentMail", "guard"]
 
 _CHECKS: Sequence[Callable[[Case], Answer]] = (
-    ground.armed, ground.ground, ground.still_true, choices.choices, choices.consent, ground.paused, choices.person,
+    ground.armed, ground.ground, ground.still_true, invitation.over, choices.choices, choices.consent,
+    invitation.known, ground.paused, choices.person,
     timing.settled, timing.technical, timing.window, timing.caps,
 )  # fmt: skip
 

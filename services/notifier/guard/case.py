@@ -1,13 +1,13 @@
 """One question to the guard: the delivery, and everything an answer may depend on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.outcomes import Kind
 from schemas.programs import Program
 from services.notifier.caps import SentMail
-from services.notifier.domain import SAFETY, Appointment, Delivery, Ledger, Reason, Truth
+from services.notifier.domain import SAFETY, Appointment, Delivery, KnownTrial, Ledger, Reason, Truth
 from services.notifier.plan.context import Context
 from services.notifier.plan.notices import Notice
 
@@ -20,7 +20,8 @@ class Moment:
 
     ``sent``: mails of the last 8 days to this patient or this address, in the whole tenant, sent or uncertain.
     ``throttled``: the recipient's domain or the SMTP account has no token (database clock).
-    ``breaker_open``: the program's, by volume.
+    ``breaker_open``: the program's, by volume. ``trials``: the tenant's, by id; None while they or what is asked about
+    them may be yesterday's.
     """
 
     now: datetime
@@ -31,6 +32,7 @@ class Moment:
     breaker_open: bool = False
     suppressed: bool = False
     throttled: bool = False
+    trials: Mapping[str, KnownTrial] | None = None
 
 
 @dataclass(frozen=True, slots=True)

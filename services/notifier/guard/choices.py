@@ -18,6 +18,8 @@ def choices(case: Case) -> Answer:
     if case.safety:
         return None
     kind = case.delivery.kind
+    if any(each.kind is kind for each in case.truth.stops):
+        return Reason.OPTED_OUT
     if kind in REMINDERS and not all(each.reminders for each in chosen):
         return Reason.OPTED_OUT
     if kind is Kind.PAPERWORK and not all(each.forms for each in chosen):
@@ -31,8 +33,6 @@ def consent(case: Case) -> Answer:
     if case.safety:
         return None
     trial = case.delivery.kind is Kind.TRIAL_INVITATION
-    if trial and not case.program.offers_trials:
-        return Reason.TRIALS_NOT_OFFERED
     scopes = [ConsentScope.EMAIL_BASIC, *([ConsentScope.TRIAL_CONTACT] if trial else [])]
     decisions = [_decision(case, scope) for scope in scopes]
     if ConsentDecision.DENY in decisions:

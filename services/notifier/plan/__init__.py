@@ -11,6 +11,7 @@ from services.notifier.domain import Appointment, Delivery, Ledger, Paperwork, P
 from services.notifier.keys import REQUEST
 from services.notifier.plan import notices, visits
 from services.notifier.plan.context import Context
+from services.notifier.plan.invitations import invitations
 from services.notifier.plan.notices import Notice
 from services.notifier.plan.paperwork import Ladder
 from services.notifier.plan.standing import enrolled, gone, lost_ground
@@ -33,8 +34,7 @@ def plan(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: dat
     wanted: list[Wanted] = []
     tasks = [*_missed(context), *_zones(context)]
     owed = notices.needed(context)
-    codes = [each.program for each in truth.appointments] + [each.program for each in truth.paperwork]
-    for code in dict.fromkeys(codes):
+    for code in context.programs_named():
         if not enrolled(truth, code):
             continue
         if code not in programs:
@@ -43,6 +43,7 @@ def plan(truth: Truth, programs: Mapping[str, Program], ledger: Ledger, now: dat
         more, tasks_too = _of_program(context, programs[code], owed)
         wanted += more
         tasks += tasks_too
+    wanted += [_unless_old(context, each) for each in invitations(context)]
     return _finish(context, wanted, tasks)
 
 
@@ -124,8 +125,7 @@ def _unless_old(context: Context, wanted: Wanted) -> Wanted:
     row = context.rows.get(wanted.dedup_key)
     if wanted.end is None and (row is None or row.reason is Reason.BEFORE_ARMING):
         immediate = wanted.kind is Kind.LATE_BOOKING or wanted.step == REQUEST or wanted.due_at <= context.now
-        source = next((p for p in context.truth.paperwork if p.paperwork_id == wanted.paperwork_id), None)
-        news = source or context.appointment(wanted.appointment_id)
+        news = context.source(wanted)
         if immediate and news and context.quiet(news):
             return replace(wanted, end=Reason.BEFORE_ARMING)
     return _unless_before_arming(context, wanted)
@@ -178,13 +178,13 @@ def _finish(context: Context, wanted: Sequence[Wanted], tasks: Sequence[Task]) -
     """Leave out what is finished or of no use any more, and say when time alone will change the plan."""
     now = context.now
     useful = [each for each in wanted if each.useful_until > now or each.end]
-    live = [each for each in useful if not context.finished(each.dedup_key, each.due_at)]
+    live = [each for each in useful if not context.finished(each.dedup_key, each.due_at, each.request_id)]
     live.sort(key=lambda each: (each.due_at, each.priority, each.dedup_key))
     keys = {each.dedup_key for each in live}
     unwanted = {
         row.dedup_key: lost_ground(row, context.truth) or Reason.SUPERSEDED
         for row in context.ledger.deliveries
-        if row.state in _UNCLAIMED and row.dedup_key not in keys and row.kind is not Kind.TRIAL_INVITATION
+        if row.state in _UNCLAIMED and row.dedup_key not in keys
     }
     standing = tuple(sorted((t for t in tasks if t.due_at <= now), key=lambda t: (t.due_at, t.key)))
     return Plan(tuple(live), standing, _next_change(context, live, tasks), unwanted)

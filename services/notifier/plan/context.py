@@ -8,7 +8,7 @@ from schemas.appointment import AppointmentStatus
 from schemas.envelope import Origin
 from schemas.outcomes import DeliveryState
 from schemas.programs import Program
-from services.notifier.domain import Appointment, Delivery, Ledger, Paperwork, Reason, Told, Truth
+from services.notifier.domain import Appointment, Delivery, Ledger, Paperwork, Reason, Request, Told, Truth, Wanted
 from services.notifier.times import known_zone
 
 STAFF_ADAPTERS = frozenset({"api", "console"})
@@ -47,26 +47,39 @@ class Context:
     def appointment(self, appointment_id: str | None) -> Appointment | None:
         return next((each for each in self.truth.appointments if each.appointment_id == appointment_id), None)
 
-    def finished(self, key: str, due_at: datetime) -> bool:
+    def programs_named(self) -> list[str]:
+        """Codes of the programs that something known is about, each once."""
+        visits, forms = self.truth.appointments, self.truth.paperwork
+        codes = [each.program for each in visits] + [each.program for each in forms]
+        return [*dict.fromkeys(codes + [each.program for each in self.truth.requests])]
+
+    def source(self, wanted: Wanted) -> Appointment | Paperwork | Request | None:
+        """What calls for it: the forms, the request, or the visit."""
+        truth = self.truth
+        forms = next((each for each in truth.paperwork if each.paperwork_id == wanted.paperwork_id), None)
+        request = next((each for each in truth.requests if each.request_id == wanted.request_id), None)
+        return forms or request or self.appointment(wanted.appointment_id)
+
+    def finished(self, key: str, due_at: datetime, request_id: str | None = None) -> bool:
         """Whether the ledger has this intent in a state that the plan doesn't take back.
 
-        What was skipped is planned again only for a time that is still ahead.
+        What was skipped is planned again only for a time that is still ahead, or when another request asks for it.
         """
         row = self.rows.get(key)
         if row is None or row.state in (DeliveryState.PLANNED, DeliveryState.CLAIMED, DeliveryState.HELD):
             return False
         if row.entered_sending:
             return True
-        if row.state is DeliveryState.SKIPPED:
+        if row.state is DeliveryState.SKIPPED and row.request_id == request_id:
             return row.reason not in PLAN_REASONS or due_at <= self.now
-        return row.state is not DeliveryState.CANCELLED
+        return row.state not in (DeliveryState.CANCELLED, DeliveryState.SKIPPED)
 
     def before_arming(self, due_at: datetime) -> bool:
         """Whether an earlier installation was responsible at that time. Disarmed, nobody is until ``arm``."""
         armed_at = self.ledger.armed_at
         return due_at <= self.now if armed_at is None else due_at < armed_at
 
-    def quiet(self, source: Appointment | Paperwork) -> bool:
+    def quiet(self, source: Appointment | Paperwork | Request) -> bool:
         """Whether this state is old news, which causes no immediate mail: a backfill, a snapshot, a late record."""
         return source.origin is not Origin.LIVE or self.now - source.recorded_at > OLD_RECORD
 

@@ -21,14 +21,20 @@ def enrolled(truth: Truth, program: str) -> bool:
 
 
 def lost_ground(delivery: Delivery, truth: Truth) -> Reason | None:
-    """Which fact took the ground from under it: the patient, the enrolment, the forms, the visit."""
+    """Which fact took the ground from under it: the patient, the enrolment, the request, the forms, the visit."""
     if truth.patient and (reason := gone(truth.patient)):
         return reason
     if not enrolled(truth, delivery.program):
         return Reason.SUPERSEDED
+    if delivery.kind is Kind.TRIAL_INVITATION and not _requested(delivery, truth):
+        return Reason.MATCH_WITHDRAWN
     if delivery.paperwork_id and not _forms_missing(delivery, truth):
         return Reason.PAPERWORK_RECEIVED
     return _visit_gone(delivery, truth)
+
+
+def _requested(delivery: Delivery, truth: Truth) -> bool:
+    return any(each.request_id == delivery.request_id for each in truth.requests)
 
 
 def _forms_missing(delivery: Delivery, truth: Truth) -> bool:

@@ -122,7 +122,7 @@ def _one(
 
 def _moved(old: Delivery, wanted: Wanted) -> Delivery:
     return replace(
-        old, kind=wanted.kind, appointment_id=wanted.appointment_id, due_at=wanted.due_at,
+        old, kind=wanted.kind, appointment_id=wanted.appointment_id, request_id=wanted.request_id, due_at=wanted.due_at,
         useful_until=wanted.useful_until, rides=wanted.rides, reason=None,
     )  # fmt: skip
 
@@ -130,10 +130,10 @@ def _moved(old: Delivery, wanted: Wanted) -> Delivery:
 def _times(wanted: Wanted) -> dict[str, Any]:
     """What a move sets; back-off by the database's clock is forgotten with the old time.
 
-    Kind and visit too: a new booking may take the place of a visit that is off under the same key.
+    Kind and visit too: a new booking may take the place of a visit that is off under the same key. And the request.
     """
     return {
-        "kind": wanted.kind, "appointment_id": wanted.appointment_id,
+        "kind": wanted.kind, "appointment_id": wanted.appointment_id, "request_id": wanted.request_id,
         "due_at": wanted.due_at, "due_local": wanted.due_local, "zone": wanted.zone, "rides": wanted.rides,
         "useful_until": wanted.useful_until, "priority": wanted.priority, "asks_confirm": wanted.asks_confirm,
         "asks_left": wanted.asks_left, "rule": wanted.rule, "reason": None, "not_before": None,
@@ -156,6 +156,7 @@ def _new(wanted: Wanted, state: S, reason: Reason | None, now: datetime) -> Deli
         step=wanted.step,
         ended_at=None if state is S.PLANNED else now,
         rides=wanted.rides,
+        request_id=wanted.request_id,
     )
 
 

@@ -24,6 +24,7 @@ _VIEW = (
     deliveries.c.reason, deliveries.c.due_at, deliveries.c.useful_until, deliveries.c.appointment_id,
     deliveries.c.paperwork_id, deliveries.c.step, deliveries.c.mail_id, deliveries.c.entered_sending,
     deliveries.c.ended_at, deliveries.c.rides, deliveries.c.tier, deliveries.c.created_at,
+    deliveries.c.request_id,
 )  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def as_delivery(row: Any) -> Delivery:
         rides=row.rides,
         created_at=row.created_at,
         tier=row.tier,
+        request_id=row.request_id,
     )
 
 

@@ -1,6 +1,7 @@
 """What the guard looks at beside truth and ledger, read in the guard's own transaction."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,12 +13,13 @@ from schemas.outcomes import Kind
 from schemas.programs import Program
 from schemas.registry import INTAKE_EVENTS
 from schemas.topics import TOPICS
-from services.notifier.domain import Truth
+from services.notifier.domain import KnownTrial, Truth
 from services.notifier.guard import Moment, SentMail
 from services.notifier.smtp import Verdict
 from services.notifier.tables import consumer, mails, suppressions
 
-GROUP = "notifier.intake"
+GROUP, REQUESTS = "notifier.intake", "notifier.requests"
+"""The groups whose positions say how fresh the truth is, and what other services ask for."""
 LOOK_BACK = timedelta(days=8)
 NOT_ACCEPTED = (Verdict.UNSENT, Verdict.RETRY, Verdict.REFUSED)
 _REACHED = or_(mails.c.verdict.is_(None), mails.c.verdict.not_in(NOT_ACCEPTED))
@@ -37,15 +39,34 @@ class Look:
         """The moment for deliveries of one program."""
         return replace(self.moment, breaker_open=program in self.breakers)
 
+    def for_the_record(self, revision: int, tier: int) -> str:
+        """What the guard saw, for "why", as JSON: times and versions, nothing protected."""
+        return json.dumps({
+            "guarded_at": self.moment.now.isoformat(),
+            "revision": revision,
+            "caught_up_at": self.caught_up_at.isoformat() if self.caught_up_at else None,
+            "fresh_as_of": self.fresh_as_of.isoformat() if self.fresh_as_of else None,
+            "mails_in_eight_days": len(self.moment.sent),
+            "tier": tier,
+        })  # fmt: skip
 
-async def look(connection: AsyncConnection, truth: Truth, programs: Iterable[Program] | None, now: datetime) -> Look:
+
+async def look(
+    connection: AsyncConnection,
+    truth: Truth,
+    programs: Iterable[Program] | None,
+    trials: Mapping[str, KnownTrial] | None,
+    now: datetime,
+) -> Look:
     """Everything the guard needs for one patient's deliveries of these programs, at civil time ``now``."""
     address = truth.patient.email_hash if truth.patient else None
     fresh = await freshness(connection, consumer.positions, GROUP, truth.patient_id, TOPICS[INTAKE_EVENTS].partitions)
+    asked = await freshness(connection, consumer.positions, REQUESTS, truth.patient_id)
     moment = Moment(
         now=now,
         sent=await _sent(connection, truth, address, now),
         stale_truth=fresh.is_stale(),
+        trials=None if asked.is_behind() else trials,
         suppressed=address is not None and await _suppressed(connection, truth.tenant, address),
     )
     return Look(moment, await _breakers(connection, programs or (), now), fresh.caught_up_at, fresh.fresh_as_of)

@@ -13,6 +13,7 @@ from services.notifier import domain
 from services.notifier.projection import ADAPTERS, Projected, Subject
 from services.notifier.store.addresses import shared_addresses
 from services.notifier.store.patients import Locked, PatientKey
+from services.notifier.store.stops import get_stops
 from services.notifier.tables import subjects
 
 D = TypeVar("D")
@@ -83,10 +84,15 @@ async def load_truths(connection: AsyncConnection, locked: Iterable[Locked]) -> 
     for patient in by_key.values():
         hashes[patient.tenant].add(patient.email_hash or "")
     shared = {tenant: await shared_addresses(connection, tenant, its) for tenant, its in hashes.items()}
-    return {key: _truth(patient, found[key], shared[patient.tenant]) for key, patient in by_key.items()}
+    ended = await get_stops(connection, by_key)
+    return {
+        key: _truth(patient, found[key], shared[patient.tenant], ended.get(key, ())) for key, patient in by_key.items()
+    }
 
 
-def _truth(locked: Locked, families: Mapping[str, list[Subject]], shared: frozenset[str]) -> domain.Truth:
+def _truth(
+    locked: Locked, families: Mapping[str, list[Subject]], shared: frozenset[str], stops: tuple[domain.Stop, ...]
+) -> domain.Truth:
     def all_of(kind: type[D]) -> tuple[D, ...]:
         return tuple(each for its in families.values() for each in its if isinstance(each, kind))
 
@@ -102,5 +108,7 @@ def _truth(locked: Locked, families: Mapping[str, list[Subject]], shared: frozen
         paperwork=all_of(domain.Paperwork),
         consents=all_of(domain.Consent),
         preferences=all_of(domain.Preference),
+        requests=all_of(domain.Request),
+        stops=stops,
         incomplete=locked.incomplete,
     )

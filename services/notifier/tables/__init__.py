@@ -8,13 +8,13 @@ from chassis.batch import consumer_tables
 from chassis.leases import leases_table
 from chassis.outbox import outbox_table
 from services.notifier.tables.base import metadata
-from services.notifier.tables.desk import arming, suppressions, worklist
+from services.notifier.tables.desk import arming, stops, suppressions, worklist
 from services.notifier.tables.ledger import IN_HAND, PLANNED, UNCERTAIN, UNSENT, deliveries, history, mails
 from services.notifier.tables.truth import patients, programs, subjects, told
 
 __all__ = [
     "IN_HAND", "PLANNED", "UNCERTAIN", "UNSENT", "arming", "consumer", "deliveries", "history", "leases", "mails",
-    "metadata", "outbox", "patients", "programs", "subjects", "suppressions", "told", "worklist",
+    "metadata", "outbox", "patients", "programs", "stops", "subjects", "suppressions", "told", "worklist",
 ]  # fmt: skip
 
 outbox = outbox_table(metadata)

@@ -1,4 +1,4 @@
-"""What people decide or must do: addresses that refuse mail, staff's worklist, who is armed."""
+"""What people decide or must do: addresses that refuse mail, what patients ended, staff's worklist, who is armed."""
 
 from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
 
@@ -31,6 +31,17 @@ worklist = Table(
     Index("worklist_patient", "tenant", "patient_id"),
 )
 """What was put on staff's worklist, so that it is opened once and closed when it no longer holds."""
+
+stops = Table(
+    "stops",
+    metadata,
+    Column("tenant", String(16), primary_key=True),
+    Column("patient_id", ID, primary_key=True),
+    Column("kind", String(40), primary_key=True),
+    Column("answer_id", ID, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What patients ended on a page: no mail of the kind from then on, whether intake knows of the answer yet or not."""
 
 arming = Table(
     "arming",

@@ -52,17 +52,20 @@ deliveries = Table(
     Column("trace", String(55)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    Column("request_id", ID),
     UniqueConstraint("tenant", "patient_id", "dedup_key", name="deliveries_dedup"),
     partial("deliveries_due", "priority", "due_at", where="state = 'planned'"),
     partial("deliveries_leased", "lease_until", where="state in ('claimed', 'sending')"),
     partial("deliveries_uncertain", "lease_until", where="state = 'uncertain'"),
     partial("deliveries_useful_until", "useful_until", where="state in ('planned', 'held')"),
+    partial("deliveries_requested", "state", where="request_id is not null"),
     Index("deliveries_patient", "tenant", "patient_id"),
     Index("deliveries_mail", "mail_id"),
 )
 """The ledger: one row per intent, for ever. ``domain.Delivery`` is what the pure core sees of it.
 
-``trace`` is the W3C ``traceparent`` of what planned it last; its mail continues that trace.
+``trace`` is the W3C ``traceparent`` of what planned it last; its mail continues that trace. ``request_id`` is the other
+service's request that it answers.
 """
 
 PLANNED = deliveries.c.state == literal_column("'planned'")
