@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Table
 
@@ -13,6 +13,7 @@ from services.intake import handlers as intake_handlers
 from services.intake.tables import consumer as intake_tables
 from services.notifier import handlers as notifier_handlers
 from services.notifier.store.moments import GROUP as NOTIFIER_GROUP
+from services.notifier.store.moments import REQUESTS as NOTIFIER_REQUESTS_GROUP
 from services.notifier.tables import consumer as notifier_tables
 from standalone.commands.environment import intake, notifier
 from standalone.commands.errors import WRONG, Failure
@@ -43,6 +44,12 @@ async def _of_notifier() -> AsyncIterator[Desk]:
         yield Desk(service.store, notifier_tables.dead_letters, notifier_handlers.USES, own.apply, own.released)
 
 
+@asynccontextmanager
+async def _of_requests() -> AsyncIterator[Desk]:
+    async with _of_notifier() as desk:
+        yield replace(desk, uses=notifier_handlers.REQUESTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """``prefix`` is that of its settings in the environment."""
@@ -54,6 +61,7 @@ class Owner:
 GROUPS: Mapping[str, Owner] = {
     intake_handlers.GROUP: Owner("INTAKE_", _of_intake),
     NOTIFIER_GROUP: Owner("NOTIFIER_", _of_notifier),
+    NOTIFIER_REQUESTS_GROUP: Owner("NOTIFIER_", _of_requests),
 }
 """Every consumer group, its service and the way to its letters."""
 
