@@ -153,6 +153,26 @@ eligibilities: SearchStrategy[Eligibility] = st.builds(
     st.one_of(st.just([]), st.just([]), st.lists(_criteria("o"), min_size=1, max_size=3)),
 )
 
+plain_eligibilities: SearchStrategy[Eligibility] = st.one_of(
+    *(
+        st.builds(
+            lambda kind, tree: Eligibility.model_validate(
+                {"criteria": [{"id": "one", "kind": kind, "expression": tree}]}
+            ),
+            st.sampled_from(["inclusion", "exclusion"]),
+            atoms,
+        )
+        for atoms in (
+            _compared(st.integers(0, 5)).map(_with({"fact": "pressure"})),
+            _named(st.sampled_from("abc")).map(_with({"fact": "diagnosis"})),
+            _named(st.booleans()).map(_with({"fact": "pregnant"})),
+            _SETS.map(_with({"fact": "allergies"})),
+            _ATOMS,
+        )
+    )
+)
+"""One criterion of one atom: what a fact alone decides."""
+
 _HAPPENINGS = st.builds(
     Happening,
     st.none() | _DAYS | _DAYS,
@@ -162,18 +182,25 @@ _EVENTS = st.lists(_HAPPENINGS, max_size=3).map(tuple)
 _UNKNOWN = st.sampled_from(list(Unknown))
 _ANYTHING = st.one_of(_NUMBERS, _CODES, st.booleans(), st.frozensets(_CODES), _DAYS)
 
+_USUAL: dict[str, SearchStrategy[Any]] = {
+    "birth-date": _BIRTHS,
+    "sex": st.sampled_from(["female", "male", "other"]),
+    "pressure": st.integers(0, 5) | _NUMBERS,
+    "diagnosis": _CODES,
+    "pregnant": st.booleans(),
+    "allergies": st.frozensets(_CODES, max_size=3),
+    "onset": _DAYS,
+    "patch": _EVENTS,
+    "surgery": _EVENTS,
+}
+usual: SearchStrategy[dict[str, Value]] = st.fixed_dictionaries(_USUAL)
+"""Everything is known, and of the right type."""
+
 known: SearchStrategy[dict[str, Value]] = st.fixed_dictionaries(
     {},
     optional={
-        "birth-date": _BIRTHS,
-        "sex": st.sampled_from(["female", "male", "other"]),
-        "pressure": _NUMBERS | _NUMBERS | _UNKNOWN | _ANYTHING,
-        "diagnosis": _CODES | _CODES | _UNKNOWN | _ANYTHING,
-        "pregnant": st.booleans() | _UNKNOWN | _ANYTHING,
-        "allergies": st.frozensets(_CODES, max_size=3) | _UNKNOWN | _ANYTHING,
-        "onset": _DAYS | _UNKNOWN | _ANYTHING,
-        "patch": _EVENTS | _EVENTS | _UNKNOWN,
-        "surgery": _EVENTS | _UNKNOWN,
+        name: values | values | _UNKNOWN | (_EVENTS if name in ("patch", "surgery") else _ANYTHING)
+        for name, values in _USUAL.items()
     },
 )
 """What is told of a patient; ``seen`` makes a picture of it."""

@@ -11,11 +11,11 @@ from schemas.criteria import Eligibility
 from services.trials.facts.picture import Picture, Value
 from services.trials.index import PatientIndex, TrialIndex
 from services.trials.matching.verdict import Verdict, verdict
-from tests.support.made_trials import AS_OF, DERIVATIONS, eligibilities, known, seen
+from tests.support.made_trials import AS_OF, DERIVATIONS, eligibilities, known, plain_eligibilities, seen, usual
 
 _KEYS = st.integers(0, 4)
-_TRIALS = st.dictionaries(_KEYS, st.none() | eligibilities | eligibilities, max_size=4)
-_PATIENTS = st.dictionaries(_KEYS, st.none() | known | known, max_size=4)
+_TRIALS = st.dictionaries(_KEYS, st.none() | eligibilities | plain_eligibilities | plain_eligibilities, max_size=5)
+_PATIENTS = st.dictionaries(_KEYS, st.none() | known | usual | usual, max_size=4)
 _STEPS = st.lists(st.tuples(_TRIALS, _PATIENTS, st.integers(0, 400)), min_size=1, max_size=4)
 _LIMITS = st.sampled_from([256, 256, 1, 2, 0])
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
