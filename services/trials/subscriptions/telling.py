@@ -48,8 +48,10 @@ class Teller:
         await put(connection, outbox, [self._message(each) for each in carried])
 
     def _message(self, entry: Entry) -> Message:
+        """Keyed by the pseudonym; what is about nobody by the subscription: a record needs a key."""
         of, report = entry.subscription, entry.report
+        key, subject = report.pseudonym or of.subscription_id, f"report/{report.report_id}"
         return self.publisher.message(
-            entry.name, of.tenant, report.pseudonym, f"report/{report.report_id}", report.sequence, report,
-            self.clock.now(), topic=subscription_topic(of.subscription_id).name,
+            entry.name, of.tenant, key, subject, report.sequence, report, self.clock.now(),
+            topic=subscription_topic(of.subscription_id).name,
         )  # fmt: skip

@@ -12,13 +12,15 @@ from enum import StrEnum
 import httpx2
 import structlog
 
-from chassis.outbox import put
+from chassis.outbox import Message, put
 from chassis.sealing import Keyring
 from chassis.store import Store
 from schemas.outcomes import WorklistItem
+from schemas.registry import TRIALS_OUTCOMES
 from schemas.trials import MatchReport
 from services.trials.evaluating import Evaluator
 from services.trials.store.subscriptions import Due, disable, list_due_webhooks, record_delivered, record_failure
+from services.trials.subscription import Subscription
 from services.trials.subscriptions.bell import Bell
 from services.trials.subscriptions.places import PlaceRefused, Places
 from services.trials.subscriptions.signing import headers, pause_after, payload
@@ -81,13 +83,15 @@ class Webhooks(Timer):
             elif answer is Answer.FAILED and again_in is not None:
                 await record_failure(connection, due, again_in)
             elif await disable(connection, due):
-                now = self.evaluator.clock.now()
-                item = WorklistItem(
-                    item_id=str(uuid.uuid4()), code="webhook_disabled", opened_at=now,
-                    program=due.subscription.program(self.evaluator.offers),
-                )  # fmt: skip
-                message = self.evaluator.publisher.worklist(due.subscription.tenant, item, now)
-                await put(connection, outbox, [message])
+                await put(connection, outbox, [self._disabled(due.subscription)])
+
+    def _disabled(self, of: Subscription) -> Message:
+        """A person must ask the coordinator; it is about no patient, so its key is the subscription."""
+        now, program = self.evaluator.clock.now(), of.program(self.evaluator.offers)
+        item = WorklistItem(item_id=str(uuid.uuid4()), code="webhook_disabled", opened_at=now, program=program)
+        name, subject = "worklist.opened", f"worklist/{item.item_id}"
+        publisher = self.evaluator.publisher
+        return publisher.message(name, of.tenant, of.subscription_id, subject, 1, item, now, topic=TRIALS_OUTCOMES)
 
     async def _post(self, client: httpx2.AsyncClient, due: Due) -> Answer:
         """One try. What went wrong is logged without the URL, which may hold a secret."""
