@@ -1,17 +1,20 @@
 """A notifier on a real store and a real SMTP server, fed with intake's events without a broker in between."""
 
+import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select
 
 from chassis.clock import SimulatedClock
+from chassis.cloudevents import to_message
 from chassis.consumer import Event
+from chassis.outbox import Message
 from chassis.sealing import Keyring
 from chassis.settings import KafkaSettings, StoreSettings
 from chassis.store import database_now
@@ -26,7 +29,9 @@ from schemas.appointment import (
     PaperworkState,
 )
 from schemas.base import Contract
+from schemas.criteria import Eligibility
 from schemas.envelope import Envelope, Origin
+from schemas.outcomes import Kind, MessageRequest, RequestWithdrawal
 from schemas.patient import (
     ConsentDecision,
     ConsentScope,
@@ -39,15 +44,18 @@ from schemas.patient import (
     PatientStatus,
     PreferenceState,
 )
-from schemas.registry import EVENT_TYPES, INTAKE_EVENTS
+from schemas.registry import EVENT_TYPES, TRIALS_CATALOG
+from schemas.trials import ApprovalStatus, RecruitmentStatus, TrialState
 from services.notifier.app import Notifier, build
+from services.notifier.catalogue_watch import CatalogueWatch
 from services.notifier.sender import Hook, nothing
 from services.notifier.settings import NotifierSettings
 from services.notifier.smtp import SmtpSettings
 from services.notifier.smtp.settings import Tls
-from services.notifier.store.moments import GROUP
+from services.notifier.store.moments import GROUP, REQUESTS
 from services.notifier.tables import arming, deliveries, metadata
 from services.notifier.tables import consumer as consumer_tables
+from tests.support.eventually import eventually
 from tests.support.programs import CEDARS, PROGRAMS
 from tests.support.stores import create_all
 
@@ -122,6 +130,70 @@ class Clinic:
         )  # fmt: skip
         return self._event("preference.changed", subject, patient_id, state)
 
+    def request(
+        self, patient_id: str, trial_id: str, *, hours: int = 72, request_id: str | None = None, **changes: Any
+    ) -> Event[Any]:
+        """Trials asks for an invitation, which stands for so many hours."""
+        request_id = request_id or new_id()
+        subject = f"request/{request_id}"
+        state = MessageRequest.strict_data({
+            "request_id": request_id, "patient_id": patient_id, "version": self._next(subject),
+            "kind": Kind.TRIAL_INVITATION, "program": self.program, "trial_id": trial_id, "approval_id": "DEMO-IRB-1",
+            "text_version": "v1", "language": "en", "expires_at": self.clock.now() + timedelta(hours=hours), **changes,
+        })  # fmt: skip
+        return self._event("message.requested", subject, patient_id, state)
+
+    def withdrawal(self, patient_id: str, request_id: str) -> Event[Any]:
+        subject = f"request/{request_id}"
+        state = RequestWithdrawal(
+            request_id=request_id, patient_id=patient_id, version=self._next(subject), reason="match_withdrawn"
+        )
+        return self._event("message.withdrawn", subject, patient_id, state)
+
+    def trial(self, trial_id: str, *, approval: Mapping[str, Any] | None = None, **changes: Any) -> Event[Any]:
+        """A trial of the catalogue, recruiting, its words approved for a year; ``approval`` changes these."""
+        words = {
+            "approval_id": "DEMO-IRB-1", "text_version": "v1", "language": "en", "status": ApprovalStatus.ACTIVE,
+            "valid_until": self.clock.now().date() + timedelta(days=365), "contact": "Demo Study Desk",
+            "text": "DEMO TEXT – not approved by any review board", **(approval or {}),
+        }  # fmt: skip
+        subject = f"trial/{trial_id}"
+        state = TrialState.strict_data({
+            "trial_id": trial_id, "version": self._next(subject), "registry_id": "DEMO-1", "title": "A demo trial",
+            "status": RecruitmentStatus.RECRUITING, "criteria_version": "1.0", "eligibility": Eligibility(),
+            "approvals": (words,), **changes,
+        })  # fmt: skip
+        return self._event("trial.published", subject, trial_id, state)
+
+    def know(self, trial: Event[Any]) -> None:
+        """The catalogue as if it had been read to its end."""
+        self.notifier.catalogue.ready = lambda: True
+        self.notifier.catalogue.on_state(trial.data.trial_id, trial)
+
+    def watch(self) -> CatalogueWatch:
+        [found] = [each for each in self.notifier.parts if isinstance(each, CatalogueWatch)]
+        return found
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Catalogue and requests are read from Kafka; the truth comes by ``hear`` alone."""
+        async with self.notifier.store.write() as connection:
+            mine = consumer_tables.positions.c.consumer_group == REQUESTS
+            await connection.execute(consumer_tables.positions.delete().where(mine))
+        names = {"catalogue watch", f"reader {TRIALS_CATALOG}", f"consumer {REQUESTS}"}
+        stopping = asyncio.Event()
+        tasks = [asyncio.create_task(each.run(stopping)) for each in self.notifier.parts if each.name in names]
+        try:
+            await eventually(self.notifier.catalogue.ready, within=20)
+            yield
+        finally:
+            stopping.set()
+            await asyncio.gather(*tasks)
+
+    def message(self, event: Event[Any]) -> Message:
+        """The event as a record of its topic."""
+        return to_message(event.type.topic, event.envelope, event.data)
+
     def visit(
         self,
         patient_id: str,
@@ -171,25 +243,30 @@ class Clinic:
         envelope = Envelope(
             id=new_id(), source=f"https://intake.example.org/programs/{self.program}/api", type=kind.wire, time=now,
             subject=subject, partitionkey=patient_id, recordedtime=now, tenant=self.tenant, origin=Origin.LIVE,
+            sequence=getattr(data, "version", None),
         )  # fmt: skip
-        return Event(kind, envelope, data, patient_id, INTAKE_EVENTS, 0, next(self._offsets))
+        return Event(kind, envelope, data, patient_id, kind.topic, 0, next(self._offsets))
 
 
-def clinic_settings(store: StoreSettings, smtp_port: int, connections: int = 4) -> NotifierSettings:
-    """Without a broker, with keys that every process knows."""
+def clinic_settings(
+    store: StoreSettings, smtp_port: int, connections: int = 4, kafka: KafkaSettings | None = None
+) -> NotifierSettings:
+    """With keys that every process knows; without a broker unless there is one."""
     smtp = SmtpSettings(host="127.0.0.1", port=smtp_port, tls=Tls.NONE, connections=connections)
     return NotifierSettings.model_validate({
-        "kafka": KafkaSettings(bootstrap="127.0.0.1:1", embedded=True), "store": store, "master": KEY, "contact": KEY,
-        "smtp": smtp, "address_key": "x" * 32,
+        "kafka": kafka or KafkaSettings(bootstrap="127.0.0.1:1", embedded=True), "store": store, "master": KEY,
+        "contact": KEY, "smtp": smtp, "address_key": "x" * 32,
+        "pages": {"public_url": "https://messages.example.com", "links": KEY},
     })  # fmt: skip
 
 
 @asynccontextmanager
 async def clinic(
-    store: StoreSettings, smtp_port: int, *, start: datetime = NOON, before_guard: Hook = nothing, connections: int = 4
-) -> AsyncIterator[Clinic]:
+    store: StoreSettings, smtp_port: int, *, start: datetime = NOON, before_guard: Hook = nothing, connections: int = 4,
+    kafka: KafkaSettings | None = None,
+) -> AsyncIterator[Clinic]:  # fmt: skip
     """Armed since long ago, its truth fresh; parts aren't started."""
-    settings = clinic_settings(store, smtp_port, connections)
+    settings = clinic_settings(store, smtp_port, connections, kafka)
     clock = SimulatedClock(start)
     notifier = build(settings, clock, PROGRAMS, before_guard=before_guard)
     await create_all(notifier.store, metadata)
@@ -210,7 +287,7 @@ async def refresh(notifier: Notifier) -> None:
     fresh = {"position": 1, "caught_up_at": database_now(), "fresh_as_of": database_now()}
     positions = consumer_tables.positions
     async with notifier.store.write() as connection:
-        await connection.execute(positions.delete().where(positions.c.consumer_group == GROUP))
-        for partition in range(24):
-            row = {"consumer_group": GROUP, "partition": partition} | fresh
+        await connection.execute(positions.delete())
+        for group, partition in itertools.product((GROUP, REQUESTS), range(24)):
+            row = {"consumer_group": group, "partition": partition} | fresh
             await connection.execute(insert(positions).values(row))
