@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from standalone.commands import api_key, dead_letters, intake, notifier, programs, publish, tail, topics, why
+from standalone.commands import api_key, dead_letters, intake, notifier, programs, publish, tail, topics, trials, why
 from standalone.commands.errors import Failure, end
 from standalone.running import use_running
 
@@ -80,4 +80,5 @@ app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.add_typer(intake.app, name="intake", rich_help_panel=OPERATE)
 app.add_typer(notifier.app, name="notifier", rich_help_panel=OPERATE)
+app.add_typer(trials.app, name="trials", rich_help_panel=OPERATE)
 app.add_typer(api_key.app, name="api-key", rich_help_panel=OPERATE)

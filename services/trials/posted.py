@@ -25,7 +25,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},:]')
 class DraftPosted(Contract):
     """What a coordinator makes of a trial. Programs and approvals that are left out stay as they are.
 
-    ``title`` and ``status`` are for a trial that no registry has; of others the registry's stand.
+    ``title`` and ``status`` (else it is closed) are for a trial that no registry has; of others the registry's stand.
     """
 
     eligibility: Eligibility

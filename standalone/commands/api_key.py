@@ -11,11 +11,12 @@ app = typer.Typer(no_args_is_help=True, help="API keys of callers.")
 
 
 class Role(StrEnum):
-    """What a key may do: post events, read what staff read, run the installation."""
+    """What a key may do: post events, read what staff read, run the installation, run trials."""
 
     PUBLISH = "publish"
     STAFF = "staff"
     OPERATOR = "operator"
+    COORDINATOR = "coordinator"
 
 
 @app.callback()
@@ -45,5 +46,5 @@ def new(
         raise Failure(f"{first['loc'][0]}: {first['msg']}", WRONG) from None
     screen.note("The key, for its holder alone; it can't be shown again:")
     screen.say(text)
-    screen.note("Its setting, for the JSON list in INTAKE_HTTP__API_KEYS or NOTIFIER_HTTP__API_KEYS:")
+    screen.note("Its setting, for the JSON list in INTAKE_, NOTIFIER_ or TRIALS_HTTP__API_KEYS:")
     screen.say(setting.model_dump_json(exclude_none=True))

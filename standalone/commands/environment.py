@@ -21,9 +21,12 @@ from services.intake.settings import IntakeSettings
 from services.notifier.__main__ import start as start_notifier
 from services.notifier.app import Notifier
 from services.notifier.settings import NotifierSettings
+from services.trials.__main__ import start as start_trials
+from services.trials.app import Trials
+from services.trials.settings import TrialsSettings
 from standalone.commands.errors import AWAY, NO, WRONG, Failure
 
-PREFIXES = ("UPRIGHT_", "INTAKE_", "NOTIFIER_")
+PREFIXES = ("UPRIGHT_", "INTAKE_", "NOTIFIER_", "TRIALS_")
 """Where Kafka's settings are looked for, in this order."""
 
 ASKED = {
@@ -98,7 +101,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise Failure(str(error), NO) from error
     except Exception as error:
         if _is_bare(error):
-            raise Failure("The store isn't migrated: run upright intake migrate or notifier migrate.", WRONG) from error
+            raise Failure(
+                "The store isn't migrated: run upright intake migrate, notifier migrate or trials migrate.", WRONG
+            ) from error
         if is_outage(error):
             raise Failure(ASKED["store"], AWAY) from error
         raise
@@ -124,6 +129,16 @@ async def intake() -> AsyncIterator[Intake]:
 async def notifier() -> AsyncIterator[Notifier]:
     """As ``intake``."""
     service = start_notifier(settings_of(NotifierSettings))
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+@asynccontextmanager
+async def trials() -> AsyncIterator[Trials]:
+    """As ``intake``."""
+    service = start_trials(settings_of(TrialsSettings))
     try:
         yield service
     finally:

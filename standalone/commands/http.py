@@ -54,7 +54,11 @@ def open_client(url: str | None, key_file: Path | None, service: str) -> "Iterat
 
 def get(client: "httpx2.Client", path: str) -> Any:
     """The JSON at ``path``. ``Failure`` for any other answer."""
-    answer = client.get(path)
+    return content(client.get(path))
+
+
+def content(answer: "httpx2.Response") -> Any:
+    """The JSON of an answer with status 200. ``Failure`` for any other."""
     if answer.status_code == 200:
         return answer.json()
     try:

@@ -44,6 +44,14 @@ def say(text: str, style: str = "", indent: int = 0) -> None:
     console.print(Padding(Text(clean(text), style), (0, 0, 0, indent)), soft_wrap=False)
 
 
+def row(texts: Sequence[object], style: str = "") -> None:
+    """One row of a result that grows line by line; to a pipe tab-separated."""
+    if not out().is_terminal:
+        typer.echo("\t".join(map(clean, texts)).rstrip("\t"))
+        return
+    say("  ".join(f"{each:<12}" if at == 0 else str(each) for at, each in enumerate(texts)), style)
+
+
 def note(text: str, style: str = "dim") -> None:
     """One line for the person at the terminal, not for a pipe."""
     err().print(Text(clean(text), style))

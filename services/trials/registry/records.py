@@ -6,7 +6,7 @@ Read are a record, a list of them, a page (``studies``, ``nextPageToken``), and 
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from services.trials.registry.fields import FieldError
@@ -27,10 +27,11 @@ Read = RegistryTrial | Refused
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of the registry; ``next_token`` is None on the last."""
+    """One answer of the registry; ``next_token`` is None on the last, ``studies`` are the records as they came."""
 
     records: tuple[Read, ...]
     next_token: str | None
+    studies: tuple[object, ...] = field(default=(), repr=False, compare=False)
 
 
 def read_records(source: bytes | BinaryIO) -> Iterator[Read]:
@@ -56,7 +57,7 @@ def read_page(body: bytes) -> Page:
     token = document.get("nextPageToken")
     if token is not None and not isinstance(token, str):
         raise ValueError("has a token that isn't text")
-    return Page(tuple(_documents(document, "record")), token or None)
+    return Page(tuple(_documents(document, "record")), token or None, tuple(document["studies"]))
 
 
 def _whole(text: bytes, at: int) -> Iterator[Read]:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.api_keys import Caller, caller
 from chassis.problems import FieldError, Problem
+from schemas.trials import RecruitmentStatus
 from services.trials import views
 from services.trials.checking import check
 from services.trials.criteria.lint import Problem as Finding
@@ -128,7 +129,7 @@ def _in_scope(coordinator: Caller, programs: tuple[str, ...]) -> None:
 
 
 async def save(resources: Resources, coordinator: Caller, registry_id: str, posted: DraftPosted) -> StoredTrial:
-    """Keep a draft; with title and status it may be a trial that no registry has."""
+    """Keep a draft; with a title it may be a trial that no registry has, closed unless its status is said."""
     tenant = coordinator.scope.tenant
     _known_programs(resources, coordinator, posted)
     desk, now = Desk(resources.publisher), resources.clock.now()
@@ -161,16 +162,16 @@ def _known_programs(resources: Resources, coordinator: Caller, posted: DraftPost
 
 
 def _own_record(registry_id: str, posted: DraftPosted, stored: StoredTrial | None) -> RegistryTrial | None:
-    """What stands in for a registry's record, where there is none. ``Problem`` 404 when too little is said for that."""
+    """What stands in for a registry's record, where there is none. ``Problem`` 404 when no title is given for that."""
     ours = stored is None or (stored.record.last_update is None and stored.record.eligibility_text is None)
-    if stored is None and (posted.title is None or posted.status is None):
-        detail = "There is no such trial: import its record, or give a title and a status for one that no registry has."
+    if stored is None and posted.title is None:
+        detail = "There is no such trial: import its record, or give a title (and a status) for one no registry has."
         raise Problem(404, "no_such_trial", detail)
-    if not ours or posted.title is None or posted.status is None:
+    if not ours or posted.title is None:
         return None
     return RegistryTrial(
-        registry_id=registry_id, brief_title=posted.title, overall_status=posted.status,
-        criteria=posted.eligibility.criteria,
+        registry_id=registry_id, brief_title=posted.title,
+        overall_status=posted.status or RecruitmentStatus.UNKNOWN, criteria=posted.eligibility.criteria,
     )  # fmt: skip
 
 

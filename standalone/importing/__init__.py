@@ -1,0 +1,1 @@
+"""Imports registry records and criteria files into trials: read here, sent over HTTP, reported one by one."""
