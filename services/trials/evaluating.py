@@ -109,7 +109,7 @@ class _Work:
         reason = None if found else _why(known, judged, trial, program)
         row = self._row(patient.key, trial_id, program, stored, next_step.pair, reason)
         if next_step.transition is None:
-            row = replace(row, version=row.version - 1)
+            row = replace(row, version=row.version - 1, withdrawn=stored.withdrawn if stored else None)
         else:
             self._tell(patient.key, trial_id, row, next_step.transition)
         self.pairs.append(PairRow(patient.key, trial_id, row))

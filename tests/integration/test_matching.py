@@ -85,6 +85,15 @@ async def test_a_match_is_withdrawn_when_it_no_longer_stands(desk: Research, wha
     assert [name for name, _ in await desk.told("match.found", "match.withdrawn")] == ["match.found", "match.withdrawn"]
 
 
+async def test_a_tombstone_keeps_the_reason_that_was_told(desk: Research) -> None:
+    await desk.publish(CVF)
+    grace = await desk.admit(**FISTULA)
+    await desk.hear(desk.facts(grace, **{**FISTULA, "anticoagulated": True}))
+    await desk.hear(desk.patient(grace, status=PatientStatus.DECEASED))
+    assert await desk.pairs(grace) == {CVF: "(not_eligible)"}
+    assert len(await desk.told("match.withdrawn")) == 1
+
+
 async def test_time_alone_turns_a_verdict_without_an_event(desk: Research) -> None:
     await desk.publish(CVF)
     kim = await desk.admit(**{**FISTULA, "symptom_onset": "2026-12-10"})

@@ -13,7 +13,10 @@ import httpx2
 from tests.support.eventually import eventually
 from tests.support.servers import free_port
 
-Service = Literal["intake", "notifier"]
+Service = Literal["intake", "notifier", "trials"]
+GROUPS: Mapping[Service, str] = {
+    "intake": "intake.outcomes", "notifier": "notifier.intake", "trials": "trials.intake",
+}  # fmt: skip
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -36,7 +39,7 @@ class ServiceProcess:
 
     @property
     def group(self) -> str:
-        return "intake.outcomes" if self.service == "intake" else "notifier.intake"
+        return GROUPS[self.service]
 
     async def start(self) -> None:
         """Only begin to."""

@@ -219,10 +219,17 @@ def research_settings(store: StoreSettings, **changes: Any) -> TrialsSettings:
 @asynccontextmanager
 async def research(store: StoreSettings, *, start: datetime = NOON, **changes: Any) -> AsyncIterator[Research]:
     """Parts aren't started."""
+    async with beside(store, start=start, **changes) as made:
+        await create_all(made.trials.store, metadata)
+        yield made
+
+
+@asynccontextmanager
+async def beside(store: StoreSettings, *, start: datetime = NOON, **changes: Any) -> AsyncIterator[Research]:
+    """Over a store that somebody else has migrated, such as a running service."""
     settings = research_settings(store, **changes)
     clock = SimulatedClock(start)
     trials = build(settings, clock, OFFERS)
-    await create_all(trials.store, metadata)
     try:
         yield Research(trials, clock, settings.facts.ring())
     finally:
