@@ -20,6 +20,7 @@ from standalone.demo.matches import Matched, match_changes
 from standalone.demo.offsets import Offsets
 from standalone.demo.posts import Posts
 from standalone.demo.quiet import is_quiet, next_moment
+from standalone.demo.staff import Staff
 from standalone.demo.story import END, REFUSAL, REFUSED, START, STORY, Happening
 from standalone.system import Outside, System
 from standalone.waiting import until
@@ -72,6 +73,7 @@ class Driver:
         self._http = httpx2.AsyncClient(timeout=10.0)
         self._front = FrontDesk(self.system, self.posts, self._http)
         self._coordinators = TrialDesk(self.system, self._http)
+        self.staff = Staff(self.system, self.posts, self._http)
 
     async def start(self) -> None:
         """Everything up, at the end of its topics, and armed from the story's start on."""

@@ -13,8 +13,8 @@ from chassis.pages import FIXED_HEADERS, page
 from standalone.demo import view
 from standalone.demo.equation import equation
 from standalone.demo.ledger import Entry, entries
+from standalone.demo.research import explained, shown_trials
 from standalone.demo.show import Show
-from standalone.demo.staff import why, worklist
 from standalone.demo.story import CAST
 from standalone.mailbox import Message
 from standalone.mailbox.view import source
@@ -31,8 +31,8 @@ def add_demo_pages(app: FastAPI, show: Show) -> None:
         return RedirectResponse("/demo")
 
     @app.get("/demo", response_class=HTMLResponse)
-    async def demo(row: str = "", person: str = "", tab: Tab = "html") -> HTMLResponse:
-        return await _page(show, row, person if person in CAST else "", tab)
+    async def demo(row: str = "", match: str = "", person: str = "", tab: Tab = "html") -> HTMLResponse:
+        return await _page(show, row, match, person if person in CAST else "", tab)
 
     @app.get("/demo/state")
     async def state() -> JSONResponse:
@@ -66,11 +66,12 @@ async def _press(show: Show, button: Button) -> None:
         show.turn_twice()
 
 
-async def _page(show: Show, row: str, person: str, tab: Tab) -> HTMLResponse:
+async def _page(show: Show, row: str, match: str, person: str, tab: Tab) -> HTMLResponse:
     driver, version = show.driver, show.version  # before anything is read, so that a change meanwhile is noticed
     ledger, messages = await entries(driver.system, driver.posts), driver.system.mailbox.messages
     chosen = next((each for each in ledger if each.delivery_id == row), None)
     mail = _mail_of(chosen, messages)
+    trials, trials_away = await shown_trials(driver.staff, person)
     return page(
         "demo/demo.html",
         scripts="'self'",
@@ -87,8 +88,11 @@ async def _page(show: Show, row: str, person: str, tab: Tab) -> HTMLResponse:
         mail=mail,
         parts=_parts(mail) if mail else {},
         tab=tab,
-        why=await why(driver.system, chosen) if chosen else [],
-        worklist=await worklist(driver.system, driver.posts),
+        why=await driver.staff.why(chosen) if chosen else [],
+        worklist=await driver.staff.worklist(),
+        trials=trials,
+        trials_away=trials_away,
+        match=await explained(driver.staff, trials, match),
         view=view,
     )
 

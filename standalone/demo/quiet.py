@@ -1,6 +1,7 @@
 """Whether anything is still on its way through the system at this civil time, and when something will be next.
 
-Quiet means: outboxes published, consumers at the end of their topics, and no plan, claim, mail or back-off open.
+Quiet means: outboxes published, consumers at the end of their topics, and no plan, claim, mail or back-off open, nor
+anything held until a service knows what others have published.
 """
 
 from datetime import datetime
@@ -13,6 +14,7 @@ from chassis.outbox import unsent
 from chassis.store import is_outage
 from schemas.outcomes import DeliveryState
 from services.intake.tables import outbox as intake_outbox
+from services.notifier.domain import Reason
 from services.notifier.tables import deliveries, patients
 from services.notifier.tables import outbox as notifier_outbox
 from services.trials.store.catalogue import list_undrained
@@ -27,6 +29,8 @@ from standalone.system import SERVICES, System
 S = DeliveryState
 IN_HAND = (S.CLAIMED, S.SENDING)
 WAITS = (S.PLANNED, S.HELD)
+UNTIL_KNOWN = (Reason.STALE_TRUTH, Reason.APPROVAL_UNKNOWN)
+"""Why a delivery is held that no time or event of the story releases, but a topic that is still being read."""
 
 
 async def is_quiet(system: System, offsets: Offsets) -> bool:
@@ -76,9 +80,10 @@ async def _busy(system: System) -> bool:
     now, c = system.clock.now(), deliveries.c
     due = (c.state == S.PLANNED) & (c.due_at <= now)
     overdue = c.state.in_(WAITS) & (c.useful_until <= now)
+    until_known = (c.state == S.HELD) & c.reason.in_(UNTIL_KNOWN)
     to_plan = patients.c.stale | (patients.c.replan_at <= now)
     async with system.notifier.store.read() as connection:
-        mail = await _any(connection, c.delivery_id, or_(c.state.in_(IN_HAND), due, overdue))
+        mail = await _any(connection, c.delivery_id, or_(c.state.in_(IN_HAND), due, overdue, until_known))
         plans = await _any(connection, patients.c.patient_id, to_plan)
     return mail or plans or await _matching(system, now)
 
