@@ -15,7 +15,7 @@ from services.trials.index.bits import bitmap_of, slots_of
 from services.trials.index.slices import Slices
 from services.trials.index.slots import Slots
 from services.trials.index.spans import AFTER, BEFORE, HIGHEST, LOWEST
-from services.trials.matching.verdict import Verdict
+from services.trials.matching.verdict import Verdict, verdict
 from tests.support.made_trials import AS_OF, DERIVATIONS, eligibilities, known, seen
 
 PATCH = {"event": "patch", "where": {"field": "level", "op": "eq", "value": "thoracic"}, "within": "P60D"}
@@ -44,6 +44,58 @@ def test_what_two_facts_decide_only_together_is_judged_exactly() -> None:
     assert not index.match(_picture(pressure=7, pregnant=False))
     assert index.match(_picture(pressure=7))["either"].verdict is Verdict.POSSIBLE
     assert index.match(_picture(pressure=6))["either"].verdict is Verdict.ELIGIBLE
+
+
+def _comparisons() -> dict[str, Eligibility]:
+    """Every comparison with a number, as inclusion and as exclusion."""
+    operands: list[tuple[str, object]] = [("in", [2, 4]), ("not_in", [2, 4]), ("between", [2, 4]), ("between", [4, 2])]
+    operands += [(op, number) for op in ("lt", "le", "gt", "ge", "eq") for number in (2, 3, 4)]
+    return {
+        f"{kind} {op} {value}": Eligibility.model_validate(
+            {"criteria": [{"id": "x", "kind": kind, "expression": {"fact": "pressure", "op": op, "value": value}}]}
+        )
+        for op, value in operands
+        for kind in ("inclusion", "exclusion")
+    }
+
+
+def _met(trials: Mapping[str, Eligibility], pressure: float) -> set[str]:
+    return {name for name, each in trials.items() if verdict(each, _picture(pressure=pressure)).failed == ()}
+
+
+def test_every_comparison_is_parted_where_it_turns_also_when_others_come_and_go() -> None:
+    trials = _comparisons()
+    index: TrialIndex[str] = TrialIndex()
+    for name, each in trials.items():
+        index.change({name: each})
+    for gone in ("eq", "inclusion", "exclusion"):
+        for half in range(2, 11):
+            assert set(index.candidates(_picture(pressure=half / 2))) == _met(trials, half / 2)
+        index.change({name: None for name in trials if gone in name})
+        trials = {name: each for name, each in trials.items() if gone not in name}
+
+
+def test_every_comparison_finds_the_patients_it_holds_for() -> None:
+    index: PatientIndex[float] = PatientIndex()
+    index.change({half / 2: _picture(pressure=half / 2) for half in range(2, 11)})
+    for name, each in _comparisons().items():
+        assert index.match(each, AS_OF) == (
+            [half / 2 for half in range(2, 11) if name in _met({name: each}, half / 2)],
+            [],
+        )
+
+
+def test_a_set_is_ruled_out_by_one_code_that_excludes_and_by_none_that_is_asked_for() -> None:
+    asked = {"fact": "allergies", "op": "has_any", "value": ["a", "b"]}
+    trials = {"asked": _trial(asked), "excluded": _trial({"not": asked}), "both": _trial({**asked, "op": "has_all"})}
+    index = TrialIndex(trials)
+    found = {codes: set(index.candidates(_picture(allergies=frozenset(codes)))) for codes in ("", "b", "c", "ab")}
+    assert found == {
+        "": {"excluded"},
+        "b": {"asked", "both"},
+        "c": {"excluded"},
+        "ab": {"asked", "both"},
+    }
 
 
 def test_a_patient_of_whom_nothing_is_known_may_match_every_trial() -> None:
