@@ -9,7 +9,7 @@ WORKERS ?= 3
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help demo test check setup format contracts templates screenshots wheel lock
+.PHONY: help demo test bench check setup format contracts templates screenshots wheel lock
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(VENV)/.runtime ## Play the story on this machine and open it in the brow
 
 test: setup ## Run all tests; with TEST_KAFKA and TEST_POSTGRES set also against those servers; ARGS=… goes to pytest
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+bench: setup ## Measure against limits of the same run: a table, and build/bench.json
+	$(BIN)/python -m bench
 
 check: setup ## Lint, types, import contracts, drift of contracts and templates, programs
 	$(BIN)/ruff check
