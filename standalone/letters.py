@@ -15,7 +15,11 @@ from services.notifier import handlers as notifier_handlers
 from services.notifier.store.moments import GROUP as NOTIFIER_GROUP
 from services.notifier.store.moments import REQUESTS as NOTIFIER_REQUESTS_GROUP
 from services.notifier.tables import consumer as notifier_tables
-from standalone.commands.environment import intake, notifier
+from services.trials import handlers as trials_handlers
+from services.trials import outcome_handlers
+from services.trials.subscriptions import following
+from services.trials.tables import consumer as trials_tables
+from standalone.commands.environment import intake, notifier, trials
 from standalone.commands.errors import WRONG, Failure
 
 
@@ -38,6 +42,12 @@ async def _of_intake() -> AsyncIterator[Desk]:
 
 
 @asynccontextmanager
+async def _of_trials_outcomes() -> AsyncIterator[Desk]:
+    async with _of_intake() as desk:
+        yield replace(desk, uses=intake_handlers.TRIALS_USES)
+
+
+@asynccontextmanager
 async def _of_notifier() -> AsyncIterator[Desk]:
     async with notifier() as service:
         own = service.handlers
@@ -50,6 +60,27 @@ async def _of_requests() -> AsyncIterator[Desk]:
         yield replace(desk, uses=notifier_handlers.REQUESTS)
 
 
+@asynccontextmanager
+async def _of_trials() -> AsyncIterator[Desk]:
+    async with trials() as service:
+        own = service.handlers
+        yield Desk(service.store, trials_tables.dead_letters, trials_handlers.USES, own.apply, own.released)
+
+
+@asynccontextmanager
+async def _of_matches() -> AsyncIterator[Desk]:
+    async with trials() as service:
+        own = service.subscribed.handlers
+        yield Desk(service.store, trials_tables.dead_letters, following.USES, own.apply, own.released)
+
+
+@asynccontextmanager
+async def _of_invitations() -> AsyncIterator[Desk]:
+    async with trials() as service:
+        own = service.outcomes
+        yield Desk(service.store, trials_tables.dead_letters, outcome_handlers.USES, own.apply, own.released)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """``prefix`` is that of its settings in the environment."""
@@ -60,8 +91,12 @@ class Owner:
 
 GROUPS: Mapping[str, Owner] = {
     intake_handlers.GROUP: Owner("INTAKE_", _of_intake),
+    intake_handlers.TRIALS_GROUP: Owner("INTAKE_", _of_trials_outcomes),
     NOTIFIER_GROUP: Owner("NOTIFIER_", _of_notifier),
     NOTIFIER_REQUESTS_GROUP: Owner("NOTIFIER_", _of_requests),
+    trials_handlers.GROUP: Owner("TRIALS_", _of_trials),
+    following.GROUP: Owner("TRIALS_", _of_matches),
+    outcome_handlers.GROUP: Owner("TRIALS_", _of_invitations),
 }
 """Every consumer group, its service and the way to its letters."""
 

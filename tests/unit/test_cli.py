@@ -113,13 +113,7 @@ def test_programs_are_checked_with_file_line_and_reason(terminal: Terminal, tmp_
 
 def test_every_consumer_group_has_an_owner_but_those_that_nobody_reads_yet() -> None:
     groups = {group for topic in TOPICS.values() for group in topic.groups}
-    assert groups - GROUPS.keys() <= {
-        "intake.trials",
-        "notifier.digests",
-        "trials.intake",
-        "trials.outcomes",
-        "trials.matches",
-    }
+    assert groups - GROUPS.keys() <= {"notifier.digests"}
     assert GROUPS.keys() <= groups
 
 
