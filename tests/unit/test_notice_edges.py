@@ -76,6 +76,13 @@ def test_each_visit_that_is_off_has_one_replacement_the_first_booked_and_none_st
         assert about == {"change/off0/1": "new3", "change/off5/1": "new2"}
 
 
+def test_of_three_bookings_the_first_replaces_the_visit_that_is_off() -> None:
+    off = cancelled(SURGERY, "2027-03-05 10:00")
+    new = [visit("surgery", "2027-03-18 13:00", f"2027-03-05 10:0{n}", name=f"new{n}") for n in (1, 2, 3)]
+    [change] = notices(planned(off, *new, told=[heard(SURGERY)], now="2027-03-05 10:03")).values()
+    assert change.appointment_id == "new1"
+
+
 def test_a_replacement_that_was_told_and_moved_is_spoken_of_once() -> None:
     off = cancelled(SURGERY, "2027-03-05 10:00")
     new = visit("surgery", "2027-03-18 13:00", "2027-03-05 10:02", name="new")
@@ -150,6 +157,15 @@ def test_edits_start_the_delay_again_but_not_beyond_twice_its_length(row: dict[s
     rows = (notice(S.PLANNED, **row),) if row else ()
     made = notices(planned(away, told=[heard(SURGERY)], now="2027-03-13 10:00", rows=rows))
     assert [local(each.due_at) for each in made.values()] == [f"2027-03-13 {due}"]
+
+
+def test_edits_that_called_for_one_notice_and_then_the_other_began_with_the_first() -> None:
+    on = moved(SURGERY, "2027-03-18 13:00", "2027-03-13 10:00")
+    change = notice(S.CANCELLED, created_at=at("2027-03-13 09:40"))
+    key = notice_key(Kind.CANCELLATION, "visit", 1)
+    off = notice(S.PLANNED, kind=Kind.CANCELLATION, dedup_key=key, created_at=at("2027-03-13 09:50"))
+    [again] = notices(planned(on, told=[heard(SURGERY)], now="2027-03-13 10:00", rows=(change, off))).values()
+    assert local(again.due_at) == "2027-03-13 10:10"
 
 
 @pytest.mark.parametrize("state", DeliveryState)

@@ -91,8 +91,5 @@ def settle_length(adapter: str, program: Program) -> timedelta:
 
 
 def settled_at(first: datetime, last: datetime, length: timedelta) -> datetime:
-    """When edits between ``first`` and ``last`` have settled: each starts the delay again, up to twice its length.
-
-    ``last`` lies within that bound: an edit after it is the first of others.
-    """
+    """When edits from ``first`` to ``last`` have settled: each starts the delay again, up to twice its length."""
     return min(last + length, first + 2 * length)

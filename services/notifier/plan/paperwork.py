@@ -14,7 +14,7 @@ from services.notifier.domain import TOLD_STATES, Appointment, Paperwork, Task, 
 from services.notifier.keys import REQUEST, paperwork_key
 from services.notifier.plan.bundling import shared
 from services.notifier.plan.context import Context, settle_length, settled_at
-from services.notifier.times import DAY, at_local, day_of, days_before, local_text, next_open, time_before
+from services.notifier.times import DAY, at_local, day_of, days_before, local_text, next_open
 
 PRIORITY = 3
 WITHOUT_VISIT = timedelta(days=7)
@@ -35,17 +35,16 @@ class Ladder:
         """The asks, and the reminders as the shared mails move them."""
         request, reminders = shared(self.context, self.request(), reminders, self.program)
         asks = [request] if request.useful_until > request.due_at else []
-        for rung in sorted(self.program.policy.paperwork.rungs, key=time_before, reverse=True):
-            if self.visit and (ask := self._rung(rung, reminders, request, asks)):
+        for rung in self.program.policy.paperwork.rungs:
+            if ask := self._rung(rung, reminders, request, asks):
                 asks.append(ask)
         return self._counted(self._capped(asks)), list(reminders)
 
     def request(self) -> Wanted:
         """The first ask, when the request has settled."""
         length = settle_length(self.paperwork.adapter, self.program)
-        first = self.paperwork.requested_at
-        last = max(first, min(self.paperwork.changed_at, first + 2 * length))
-        due = next_open(settled_at(first, last, length), self.program.policy.windows.care, self.zone)
+        first, last = self.paperwork.requested_at, self.paperwork.changed_at
+        due = next_open(settled_at(first, max(first, last), length), self.program.policy.windows.care, self.zone)
         return self._wanted(REQUEST, due, due + WITHOUT_VISIT)
 
     def _rung(self, rung: str, reminders: Sequence[Wanted], request: Wanted, asks: Sequence[Wanted]) -> Wanted | None:

@@ -40,10 +40,9 @@ def timetable(appointment: Appointment, program: Program, clinic: str, zone: str
     steps = steps_of(appointment, program)
     if steps is None:
         return []
-    ids = sorted(steps.steps, key=time_before, reverse=True)
     end = _last_moment(appointment, program.policy)
-    dues = [_due(each, appointment, program.policy, clinic, zone) for each in ids]
-    return [Step(*each) for each in zip(ids, dues, [*dues[1:], end], strict=True)]
+    dues = [_due(each, appointment, program.policy, clinic, zone) for each in steps.steps]
+    return [Step(*each) for each in zip(steps.steps, dues, [*dues[1:], end], strict=True)]
 
 
 def _last_moment(appointment: Appointment, policy: Policy) -> datetime:

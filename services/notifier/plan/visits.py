@@ -14,7 +14,7 @@ from services.notifier.domain import Appointment, Reason, Task, Wanted
 from services.notifier.keys import reminder_key
 from services.notifier.plan.context import Context, settle_length, settled_at
 from services.notifier.plan.timetable import Step, steps_of, timetable
-from services.notifier.times import local_text, next_open, time_before
+from services.notifier.times import local_text, next_open
 
 LAST_STEP, EARLIER_STEP = 1, 2
 """Priorities of a reminder: the last one before the visit is worth most."""
@@ -113,7 +113,7 @@ class _Maker:
         since, start = set_at(self.appointment), self.appointment.start
         close = start - since < policy.settle.none_within
         length = timedelta() if close else settle_length(self.appointment.adapter, self.program)
-        settled = settled_at(since, min(self.appointment.changed_at, since + 2 * length), length)
+        settled = settled_at(since, self.appointment.changed_at, length)
         due = next_open(settled, policy.windows.care, self.zone)
         wanted = self._wanted(step, Kind.LATE_BOOKING, due, until, f"late-booking/{step.id}")
         steps = steps_of(self.appointment, self.program)
@@ -126,7 +126,7 @@ class _Maker:
     def _wanted(self, step: Step, kind: Kind, due: datetime, until: datetime, rule: str) -> Wanted:
         appointment = self.appointment
         steps = steps_of(appointment, self.program)
-        last = bool(steps and step.id == min(steps.steps, key=time_before))
+        last = bool(steps and step.id == steps.steps[-1])
         return Wanted(
             dedup_key=reminder_key(appointment.appointment_id, appointment.start, step.id),
             kind=kind,
