@@ -17,11 +17,15 @@ from chassis.store import Store
 from chassis.supervisor import Part, Supervisor
 from chassis.tracing import tracer_provider
 from schemas.programs import Program
-from schemas.registry import INTAKE_EVENTS, NOTIFIER_REQUESTS, TRIALS_CATALOG
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_REQUESTS, TRIALS_CATALOG, TRIALS_DIGESTS
 from services.notifier.catalogue import USES as TRIALS
 from services.notifier.catalogue import Catalogue
 from services.notifier.catalogue_watch import CatalogueWatch
 from services.notifier.checks import Checker
+from services.notifier.digests import handlers as digests
+from services.notifier.digests.handlers import DigestHandlers
+from services.notifier.digests.making import Maker
+from services.notifier.digests.sender import DigestSender
 from services.notifier.handlers import REQUESTS, USES, IntakeHandlers
 from services.notifier.links import Links
 from services.notifier.outcomes import Publisher
@@ -53,6 +57,8 @@ class Notifier:
     catalogue: Catalogue
     replanner: Replanner
     sender: Sender
+    digest_handlers: DigestHandlers
+    digest_sender: DigestSender
     sweeper: Sweeper
     relay: Relay
     traces: TracerProvider
@@ -83,9 +89,9 @@ def build(
     master, source = settings.master.ring(), f"https://{settings.host}/notifier"
     applied = AppliedPrograms(programs, demo=simulated or settings.kafka.embedded)
     planner = Planner(applied, Publisher(source), clock, metrics)
-    handlers = IntakeHandlers(
-        settings.contact.ring(), master, settings.address_key.get_secret_value().encode(), planner
-    )
+    address_key = settings.address_key.get_secret_value().encode()
+    handlers = IntakeHandlers(settings.contact.ring(), master, address_key, planner)
+    digest_handlers = DigestHandlers(master)
     relay = Relay(store, outbox, leases, settings.kafka, (), source, metrics)
     catalogue, pages = Catalogue(), settings.pages
     links = Links(pages.public_url, pages.links.ring()) if pages else None
@@ -93,18 +99,25 @@ def build(
     sender = Sender(
         store, settings.smtp, checker, recorder, metrics, traces, before_guard=before_guard, on_recorded=relay.nudge
     )
+    maker = Maker(applied, address_key, settings.console_url, simulated)
+    digest_sender = DigestSender(
+        store, sender.pool, maker, master, clock, metrics, traces, settings.smtp.longest_send_seconds + 30
+    )
 
     def wake() -> None:
         relay.nudge()
         sender.nudge()
+        digest_sender.nudge()
 
     prometheus = metrics.registry.prometheus
     broker = kafka_broker(settings.kafka, service="notifier", registry=prometheus, tracer_provider=traces)
 
-    def consumer(topic: str, group: str, uses: Collection[str]) -> Consumer:
+    def consumer(
+        topic: str, group: str, uses: Collection[str], of: IntakeHandlers | DigestHandlers = handlers
+    ) -> Consumer:
         return Consumer(
             broker=broker, kafka=settings.kafka, topic=topic, group=group, uses=uses, store=store,
-            tables=consumer_tables, outbox=outbox, apply=handlers.apply, buried=handlers.buried,
+            tables=consumer_tables, outbox=outbox, apply=of.apply, buried=of.buried,
             metrics=metrics, tracer=traces, on_new_broker=relay.republish, on_applied=wake,
         )  # fmt: skip
 
@@ -113,8 +126,9 @@ def build(
     catalogue.ready = lambda: reader.ready
     replanner, sweeper = Replanner(store, planner, master), Sweeper(store, recorder, metrics)
     parts: tuple[Part, ...] = (
-        relay, sender, sweeper, replanner, watch, reader, consumer(INTAKE_EVENTS, GROUP, USES),
-        consumer(NOTIFIER_REQUESTS, REQUESTS_GROUP, REQUESTS), Reconciler(store, clock, metrics),
+        relay, sender, digest_sender, sweeper, replanner, watch, reader, consumer(INTAKE_EVENTS, GROUP, USES),
+        consumer(NOTIFIER_REQUESTS, REQUESTS_GROUP, REQUESTS),
+        consumer(TRIALS_DIGESTS, digests.GROUP, digests.USES, digest_handlers), Reconciler(store, clock, metrics),
     )  # fmt: skip
     supervisor = Supervisor(parts, settings.shutdown_seconds)
     app = create_app(
@@ -125,5 +139,6 @@ def build(
     for each in (deliveries, preview, operations, unsubscribe):
         app.include_router(each.router(resources))
     return Notifier(
-        app, parts, supervisor, store, planner, handlers, catalogue, replanner, sender, sweeper, relay, traces
-    )
+        app, parts, supervisor, store, planner, handlers, catalogue, replanner, sender, digest_handlers, digest_sender,
+        sweeper, relay, traces,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ All instants are timezone-aware UTC. None of these classes shows its content in 
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 
 from schemas.appointment import Modality
 from schemas.outcomes import Kind
@@ -85,6 +86,21 @@ class ProgramMail:
     def __post_init__(self) -> None:
         if not (self.phone or self.instruction):
             raise ValueError("a program needs a phone or the instruction that replaces it")
+
+
+class Addressed(Protocol):
+    """What the headers of any mail are made of."""
+
+    @property
+    def program(self) -> ProgramMail: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def date(self) -> datetime: ...
+    @property
+    def simulated(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)

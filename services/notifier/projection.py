@@ -18,6 +18,7 @@ from chassis.sealing import Keyring
 from schemas.appointment import AppointmentState, CareBlock, FormsBlock, PaperworkState
 from schemas.outcomes import Kind, MessageRequest, RequestWithdrawal
 from schemas.patient import ConsentState, ContactBlock, EnrolmentState, PatientState, PreferenceState
+from schemas.protected import Protected
 from services.notifier import domain
 
 Subject = (
@@ -177,8 +178,11 @@ def project(event: Event[Any], ring: Keyring) -> Projected:
 
 
 def address_hash(key: bytes, patient: domain.Patient) -> str | None:
+    """``hash_of`` the patient's address; None without one."""
+    return None if patient.email is None else hash_of(key, patient.email)
+
+
+def hash_of(key: bytes, address: Protected[str]) -> str:
     """A keyed hash of the address, the same for spellings that reach one mailbox as a rule: case and NFC are folded."""
-    if patient.email is None:
-        return None
-    folded = unicodedata.normalize("NFC", patient.email.reveal()).casefold()
+    folded = unicodedata.normalize("NFC", address.reveal()).casefold()
     return hmac.new(key, folded.encode(), hashlib.sha256).hexdigest()

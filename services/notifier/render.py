@@ -5,11 +5,12 @@ caller holds the mail as ``render_error``. No error text quotes a value.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import format_datetime
 
 from services.notifier.calendar import calendar_part
-from services.notifier.mail import VISIT_KINDS, Invitation, Mail
+from services.notifier.mail import VISIT_KINDS, Addressed, Invitation, Mail
 from services.notifier.mime import Part, address_header, list_header, message, text_header, token_header
 from services.notifier.template_set import TemplateSet, template_set
 from services.notifier.variables import plain, variables
@@ -31,25 +32,40 @@ class Rendered:
     template_version: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Words:
+    """What the templates of a mail say."""
+
+    subject: str
+    preheader: str
+    text: str
+    html: str
+
+
 def render(mail: Mail) -> Rendered:
     """The whole message with CRLF line ends, and its pieces for a preview."""
     templates = template_set(mail.kind, mail.locale)
-    context = variables(mail, templates.locale)
+    said = words(templates, variables(mail, templates.locale))
+    calendar = _calendar(mail, templates)
+    return Rendered(
+        patient_id=mail.patient_id,
+        content=_content(mail, templates, said, calendar),
+        subject=said.subject,
+        preheader=said.preheader,
+        text=said.text,
+        html=said.html,
+        calendar=None if calendar is None else calendar.encode("utf-8"),
+        template_version=templates.version,
+    )
+
+
+def words(templates: TemplateSet, context: Mapping[str, object]) -> Words:
+    """Each template with this context; the HTML is given subject and preheader, too."""
     subject = templates.subject.render(context).strip()
     preheader = templates.preheader.render(context).strip()
     text = _GAPS.sub("\n\n", templates.text.render(context)).strip() + "\n"
     html = templates.html.render(context, subject=subject, preheader=preheader)
-    calendar = _calendar(mail, templates)
-    return Rendered(
-        patient_id=mail.patient_id,
-        content=_content(mail, templates, subject, text, html, calendar),
-        subject=subject,
-        preheader=preheader,
-        text=text,
-        html=html,
-        calendar=None if calendar is None else calendar.encode("utf-8"),
-        template_version=templates.version,
-    )
+    return Words(subject, preheader, text, html)
 
 
 def _calendar(mail: Mail, templates: TemplateSet) -> str | None:
@@ -58,11 +74,15 @@ def _calendar(mail: Mail, templates: TemplateSet) -> str | None:
     return calendar_part(mail, mail.visit, templates.calendar_summary)
 
 
-def _content(mail: Mail, templates: TemplateSet, subject: str, text: str, html: str, calendar: str | None) -> bytes:
-    language = str(templates.locale).replace("_", "-")
-    bodies = [Part("text/plain; charset=utf-8", text), Part("text/html; charset=utf-8", html)]
+def _content(mail: Mail, templates: TemplateSet, said: Words, calendar: str | None) -> bytes:
+    more = _list_headers(mail.invitation) if mail.invitation else []
     attachments = [] if calendar is None else [_calendar_file(calendar)]
-    return message(_headers(mail, subject, language), bodies, attachments, seed=mail.message_id)
+    return message(headers(mail, said.subject, templates, more), bodies(said), attachments, seed=mail.message_id)
+
+
+def bodies(said: Words) -> list[Part]:
+    """Text first: a reader takes the last form that it can show (RFC 2046, 5.1.4)."""
+    return [Part("text/plain; charset=utf-8", said.text), Part("text/html; charset=utf-8", said.html)]
 
 
 def _calendar_file(calendar: str) -> Part:
@@ -72,24 +92,24 @@ def _calendar_file(calendar: str) -> Part:
     )
 
 
-def _headers(mail: Mail, subject: str, language: str) -> list[bytes]:
+def headers(mail: Addressed, subject: str, templates: TemplateSet, more: Sequence[bytes] = ()) -> list[bytes]:
+    """The headers of any mail, with those that its kind adds."""
     program = mail.program
-    headers = [
+    made = [
         address_header("From", program.sender, plain(program.public_name)),
         address_header("To", mail.recipient),
         text_header("Subject", subject),
         token_header("Date", format_datetime(mail.date)),
         token_header("Message-ID", mail.message_id),
         token_header("Auto-Submitted", "auto-generated"),
-        token_header("Content-Language", language),
+        token_header("Content-Language", str(templates.locale).replace("_", "-")),
     ]
     if program.reply_to:
-        headers.append(address_header("Reply-To", program.reply_to))
-    if mail.invitation:
-        headers += _list_headers(mail.invitation)
+        made.append(address_header("Reply-To", program.reply_to))
+    made += more
     if mail.simulated:
-        headers.append(token_header("X-Upright-Simulated", "true"))
-    return headers
+        made.append(token_header("X-Upright-Simulated", "true"))
+    return made
 
 
 def _list_headers(invitation: Invitation) -> list[bytes]:

@@ -10,6 +10,11 @@ from chassis.sealing import KeyringSettings
 from chassis.settings import ServiceSettings, Settings
 from services.notifier.smtp import SmtpSettings
 
+PublicUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https://[a-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]{1,5})?(/[a-z0-9/-]*[a-z0-9])?$"),
+]
+
 
 class PagesSettings(Settings):
     """Pages behind the links in mails: where patients reach them, and the keys of the links.
@@ -17,10 +22,7 @@ class PagesSettings(Settings):
     A key must stay in the ring for as long as mails with its links may be opened.
     """
 
-    public_url: Annotated[
-        str,
-        StringConstraints(pattern=r"^(https://[a-z0-9.-]+|http://127\.0\.0\.1)(:[0-9]{1,5})?(/[a-z0-9/-]*[a-z0-9])?$"),
-    ]
+    public_url: PublicUrl
     links: KeyringSettings
 
 
@@ -28,8 +30,9 @@ class NotifierSettings(ServiceSettings):
     """Two rings: ``master`` wraps each patient's own key at rest; ``contact`` opens contact and care blocks in events.
 
     ``address_key`` keys the hash by which addresses are compared; changing it forgets suppressions. ``host`` stands in
-    ``ce_source``. Without ``pages`` no mail goes out that must carry a link. ``programs`` is the folder of the
-    programs' files; without it the shipped ones are used.
+    ``ce_source``. Without ``pages`` no mail goes out that must carry a link; ``console_url`` is the coordinators' page,
+    without which their digests have no link. ``programs`` is the folder of the programs' files; without it the shipped
+    ones are used.
     """
 
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_")
@@ -40,4 +43,5 @@ class NotifierSettings(ServiceSettings):
     address_key: Annotated[SecretStr, Field(min_length=32)]
     host: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,100}$")] = "notifier.example.org"
     pages: PagesSettings | None = None
+    console_url: PublicUrl | None = None
     programs: Path | None = None

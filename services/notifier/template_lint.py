@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 from jinja2 import meta, nodes
 
+from services.notifier.digest_mail import DIGEST
+from services.notifier.digest_mail import VARIABLES as DIGEST_VARIABLES
 from services.notifier.template_set import email_templates, environment
 from services.notifier.variables import VARIABLES, Class
 
 _BODIES = ("body.txt.j2", "body.html.j2")
 _HEADS = ("subject.txt.j2", "preheader.txt.j2")
 _MADE_BY_RENDER = {"subject", "preheader"}
+_OF_DIGESTS = {*DIGEST_VARIABLES, *_MADE_BY_RENDER}
 _NEUTRAL = {name for name, variable in VARIABLES.items() if variable.class_ is Class.NEUTRAL}
+_DIGEST = f"email/{DIGEST}/"
 _LOADS = re.compile(r"<img|<link|<script|@import|url\(|\ssrc=", re.IGNORECASE)
 
 
@@ -35,12 +39,17 @@ def lint_templates() -> tuple[Finding, ...]:
 
 def lint_template(name: str, source: str) -> list[Finding]:
     """Everything wrong with one template and what it includes; only a body may ask for the tier."""
+    if name.startswith(_DIGEST):
+        return _findings(name, source, [f"{used} is unknown" for used in sorted(_used(source) - _OF_DIGESTS)])
     at_tier_0 = _used(source, pruned=name.rpartition("/")[2] in _BODIES)
     problems = [f"{used} isn't neutral" for used in sorted(at_tier_0 & set(VARIABLES) - _NEUTRAL)]
     problems += [f"{used} is unknown" for used in sorted(_used(source) - set(VARIABLES) - _MADE_BY_RENDER)]
-    if _LOADS.search(source):
-        problems.append("loads something from elsewhere")
-    return [Finding(name, problem) for problem in problems]
+    return _findings(name, source, problems)
+
+
+def _findings(name: str, source: str, problems: list[str]) -> list[Finding]:
+    loads = ["loads something from elsewhere"] if _LOADS.search(source) else []
+    return [Finding(name, problem) for problem in problems + loads]
 
 
 def _published() -> Iterator[str]:

@@ -11,8 +11,6 @@ from babel import Locale
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
-from schemas.outcomes import Kind
-
 DEFAULT_LOCALE = "en"
 
 
@@ -30,7 +28,7 @@ class TemplateSet:
 
 
 @lru_cache(maxsize=256)
-def template_set(kind: Kind, language: str) -> TemplateSet:
+def template_set(kind: str, language: str) -> TemplateSet:
     """The set in that BCP 47 language, else in its base language, else in English."""
     name = next(name for name in (language, language.partition("-")[0], DEFAULT_LOCALE) if _exists(kind, name))
     get = environment().get_template
@@ -67,24 +65,24 @@ def unbroken(words: str) -> Markup:
     return Markup(" ").join(hold(word) if "-" in word else word for word in words.split())
 
 
-def email_templates() -> Iterator[tuple[Kind, str]]:
+def email_templates() -> Iterator[tuple[str, str]]:
     """Every kind and language there is."""
     for kind in sorted(_folders(files("templates").joinpath("email"))):
         if kind != "_base":
             for locale in sorted(_folders(files("templates").joinpath(f"email/{kind}"))):
-                yield Kind(kind), locale
+                yield kind, locale
 
 
 def _folders(folder: Traversable) -> list[str]:
     return [entry.name for entry in folder.iterdir() if entry.is_dir()]
 
 
-def _exists(kind: Kind, locale: str) -> bool:
+def _exists(kind: str, locale: str) -> bool:
     # Asked of the listing, never of a path: the language comes from outside.
     return (kind, locale) in set(email_templates())
 
 
-def _version(kind: Kind, locale: str) -> str:
+def _version(kind: str, locale: str) -> str:
     digest = hashlib.sha256()
     for folder in (f"email/{kind}/{locale}", f"email/_base/{locale}"):
         for entry in sorted(files("templates").joinpath(folder).iterdir(), key=lambda entry: entry.name):

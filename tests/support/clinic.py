@@ -257,6 +257,7 @@ def clinic_settings(
         "kafka": kafka or KafkaSettings(bootstrap="127.0.0.1:1", embedded=True), "store": store, "master": KEY,
         "contact": KEY, "smtp": smtp, "address_key": "x" * 32,
         "pages": {"public_url": "https://messages.example.com", "links": KEY},
+        "console_url": "https://trials.example.com/coordinators",
     })  # fmt: skip
 
 

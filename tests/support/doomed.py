@@ -47,7 +47,8 @@ async def _run(url: str, schema: str | None, port: int, now: str, halt: bool) ->
     settings = clinic_settings(StoreSettings(url=url, schema=schema), port)
     clock = SimulatedClock(datetime.fromisoformat(now))
     notifier = build(settings, clock, PROGRAMS, before_guard=_stand_still if halt else nothing)
-    await notifier.sender.run(asyncio.Event())
+    stopping = asyncio.Event()
+    await asyncio.gather(notifier.sender.run(stopping), notifier.digest_sender.run(stopping))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from babel import Locale
 from jinja2 import UndefinedError
 
 from schemas.outcomes import Kind
+from services.notifier.digest_mail import DIGEST
 from services.notifier.mail import KINDS
 from services.notifier.template_lint import Finding, lint_template, lint_templates
 from services.notifier.template_set import email_templates, environment, template_set, unbroken
@@ -24,7 +25,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_every_kind_of_mail_has_its_templates() -> None:
-    assert set(email_templates()) == {(kind, "en") for kind in KINDS}
+    assert set(email_templates()) == {(kind, "en") for kind in KINDS | {DIGEST}}
 
 
 def test_the_templates_may_be_published() -> None:
@@ -70,6 +71,13 @@ def test_what_a_template_includes_counts() -> None:
 
 def test_a_variable_nobody_knows_is_found() -> None:
     assert lint_template(BODY, "{{ birth_date }}") == [Finding(BODY, "birth_date is unknown")]
+
+
+@pytest.mark.parametrize("name", ["given_name", "tier", "phone"])
+def test_a_digest_may_use_nothing_that_patients_mails_have(name: str) -> None:
+    body = f"email/{DIGEST}/en/body.txt.j2"
+    assert lint_template(body, f"{{{{ {name} }}}}") == [Finding(body, f"{name} is unknown")]
+    assert lint_template(body, "{{ found }} {{ subject }}<img>") == [Finding(body, "loads something from elsewhere")]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ async def look(
         sent=await _sent(connection, truth, address, now),
         stale_truth=fresh.is_stale(),
         trials=None if asked.is_behind() else trials,
-        suppressed=address is not None and await _suppressed(connection, truth.tenant, address),
+        suppressed=address is not None and await is_suppressed(connection, truth.tenant, address),
     )
     return Look(moment, await _breakers(connection, programs or (), now), fresh.caught_up_at, fresh.fresh_as_of)
 
@@ -91,6 +91,7 @@ async def _breakers(connection: AsyncConnection, programs: Iterable[Program], no
     return frozenset(code for code, sent in await connection.execute(query) if sent >= bounds[code])
 
 
-async def _suppressed(connection: AsyncConnection, tenant: str, address: str) -> bool:
+async def is_suppressed(connection: AsyncConnection, tenant: str, address: str) -> bool:
+    """Whether the address with this keyed hash refused mail for good."""
     row = (suppressions.c.tenant == tenant) & (suppressions.c.address_hash == address)
     return (await connection.execute(select(suppressions.c.since).where(row))).first() is not None
