@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 
 from chassis.settings import StoreSettings
+from chassis.store import database_now
 from schemas.outcomes import Kind
 from services.notifier.domain import Truth
 from services.notifier.guard import SentMail
 from services.notifier.store.moments import Look, look
 from services.notifier.tables import consumer, mails, suppressions
-from tests.support.charts import patient
+from tests.support.charts import known_trial, patient
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.programs import CEDARS, KAISER
 from tests.support.sending import FIRST, force
@@ -96,5 +97,23 @@ async def test_an_address_is_suppressed_where_it_refused_mail_and_nowhere_else(s
 async def test_no_other_consumer_makes_this_ones_truth_fresh(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, NOBODY) as desk:
         assert not (await seen(desk)).moment.stale_truth
-        await force(desk, update(consumer.positions).values(consumer_group="another"))
+        mine = consumer.positions.c.consumer_group == "notifier.intake"
+        await force(desk, update(consumer.positions).where(mine).values(consumer_group="another"))
         assert (await seen(desk)).moment.stale_truth
+
+
+async def test_trials_are_known_only_while_what_is_asked_about_them_is(store_settings: StoreSettings) -> None:
+    trials = {"trial": known_trial()}
+    async with clinic(store_settings, NOBODY) as desk:
+
+        async def seen_of() -> object:
+            async with desk.notifier.store.read() as connection:
+                return (await look(connection, TRUTH, [], trials, FIRST)).moment.trials
+
+        assert await seen_of() == trials
+        mine = consumer.positions.c.consumer_group == "notifier.requests"
+        late = {"caught_up_at": database_now(-61)}
+        await force(desk, update(consumer.positions).where(mine).values(late))
+        assert await seen_of() is None
+        await force(desk, delete(consumer.positions).where(mine))
+        assert await seen_of() is None
