@@ -127,7 +127,7 @@ async def record_digest(
     """
     said = {"verdict": receipt.verdict, "phase": receipt.phase, "code": receipt.code, "enhanced": receipt.enhanced}
     if state is S.PLANNED:
-        tried = digests.c.attempts - (receipt.verdict is Verdict.UNSENT)  # the relay's fault, not the digest's
+        tried = digests.c.attempts - int(receipt.verdict is Verdict.UNSENT)  # the relay's fault, not the digest's
         after: dict[str, Any] = {**_NOBODYS, "not_before": database_now(wait), "attempts": tried}
     else:
         after = {"lease_until": None, "content": None, "ended_at": civil}
