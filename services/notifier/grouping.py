@@ -53,7 +53,7 @@ def _alone(delivery: Delivery) -> Bundle:
 
 def _fits(delivery: Delivery, mail: Sequence[Delivery]) -> bool:
     same_sender = mail[0].program == delivery.program
-    steps = [] if delivery.kind is Kind.PAPERWORK else [each for each in mail if each.kind is not Kind.PAPERWORK]
+    steps = [] if delivery.kind is Kind.PAPERWORK else mail  # asks come last: no step meets one
     return same_sender and all(each.appointment_id != delivery.appointment_id for each in steps)
 
 

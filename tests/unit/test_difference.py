@@ -65,6 +65,8 @@ def test_what_the_guard_put_off_stays_put_off_until_the_plan_has_another_time_ah
     ahead = replace(WANTED, due_at=DUE + 30 * MINUTE)
     assert changes(ahead, put_off, now=now) == Changes(move=(Move("d1", ahead),))
     assert changes(WANTED, replace(put_off, reason=None), now=now) == Changes(move=(Move("d1", WANTED),))
+    earlier = replace(put_off, due_at=DUE - MINUTE)
+    assert changes(WANTED, earlier, now=now) == Changes(move=(Move("d1", WANTED),))
 
 
 def test_what_is_to_end_ends_or_is_asked_back_from_the_sender() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -144,6 +145,12 @@ def test_a_pause_waits_for_its_end() -> None:
     assert ask(REMINDER, over) == Go(0)
 
 
+def test_of_two_pauses_the_longer_holds() -> None:
+    for first, second in ((1, 2), (2, 1)):
+        pauses = tuple(choice(paused_until=NOW + n * HOUR) for n in (first, second))
+        assert ask(REMINDER, replace(TRUTH, preferences=pauses)) == No(Reason.QUIET_HOLD, S.PLANNED, NOW + 2 * HOUR)
+
+
 def test_a_pause_or_a_choice_holds_no_notice_and_no_other_programs_mail() -> None:
     quiet = choice(paused_until=NOW + HOUR, reminders=False, forms=False)
     for name in NOTICES:
@@ -166,6 +173,12 @@ def test_at_one_instant_the_more_restrictive_decision_holds_and_an_older_one_doe
     ):
         for order in ((first, second), (second, first)):
             assert reason(ask(REMINDER, replace(TRUTH, consents=order))) is expected
+
+
+@pytest.mark.parametrize("both", list(combinations(ConsentDecision, 2)), ids=str)
+def test_decisions_that_contradict_each_other_at_one_instant_permit_nothing(both: tuple[ConsentDecision, ...]) -> None:
+    decided = tuple(consent(ConsentScope.EMAIL_BASIC, each) for each in both)
+    assert ask(REMINDER, replace(TRUTH, consents=decided)) == No(Reason.OPTED_OUT, S.SKIPPED)
 
 
 def test_mails_of_a_day_ago_count_for_no_burst() -> None:
@@ -229,6 +242,22 @@ def test_an_eighteenth_birthday_counts_from_the_day_itself() -> None:
     assert ask(REMINDER, restricted, CEDARS.model_copy(update={"restricted_mail": True})) == Go(0)
 
 
+def test_who_has_no_birth_date_may_be_a_minor() -> None:
+    assert ask(REMINDER, replace(TRUTH, patient=patient(birth_date=None))) == No(Reason.MINOR_REVIEW, S.HELD)
+
+
+def test_a_death_ends_everything_whatever_else_is_the_matter() -> None:
+    dead = replace(TRUTH, patient=patient(status=PatientStatus.DECEASED))
+    end = No(Reason.DECEASED, S.SKIPPED)
+    assert ask(REMINDER, replace(dead, incomplete=True), stale_truth=True, now=REMINDER.useful_until) == end
+    assert ask(REMINDER, dead, None) == end
+    assert ask(REMINDER, dead, ledger=Ledger((REMINDER,), {}, None)) == end
+
+
+def test_somebody_of_whom_nothing_is_known_is_waited_for() -> None:
+    assert ask(REMINDER, replace(TRUTH, patient=None, enrolments=())) == No(Reason.TRUTH_INCOMPLETE, S.HELD)
+
+
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_what_cant_be_read_is_held(name: str) -> None:
     subject, truth = SITUATIONS[name]
@@ -267,6 +296,8 @@ def test_facts_take_the_ground_from_under_a_mail() -> None:
     )
     seven = delivery(Kind.REMINDER, reminder_key("visit", VISIT.start, "P7D"), "P7D")
     assert ask(seven, chart(video)) == No(Reason.MODALITY_MISMATCH, S.SKIPPED)
+    unknown_type = edited(VISIT, "2027-03-12 09:00", visit_type="massage")
+    assert ask(REMINDER, chart(unknown_type)) == No(Reason.MODALITY_MISMATCH, S.SKIPPED)
     nowhere = edited(VISIT, "2027-03-12 09:00", modality=Modality.UNKNOWN)
     assert ask(REMINDER, chart(nowhere)) == No(Reason.TRUTH_INCOMPLETE, S.HELD)
 
@@ -285,8 +316,10 @@ def test_a_notice_of_uncertain_fate_may_repeat_what_is_still_true() -> None:
     assert ask(CHANGE, chart(AWAY), ledger=ledger) == Go(0)
     again = moved(AWAY, "2027-03-19 13:00", "2027-03-13 09:50")
     assert reason(ask(CHANGE, chart(again), ledger=ledger)) is Reason.SUPERSEDED
-    sure = replace(ledger, told={"visit": replace(heard, certain=True)})
-    assert reason(ask(CHANGE, chart(AWAY), ledger=sure)) is Reason.SUPERSEDED
+    for other in (replace(heard, certain=True), replace(heard, by="another")):
+        told = replace(ledger, told={"visit": other})
+        assert reason(ask(CHANGE, chart(AWAY), ledger=told)) is Reason.SUPERSEDED
+    assert reason(ask(CHANGE, chart(AWAY), ledger=replace(ledger, told={}))) is Reason.SUPERSEDED
 
 
 def test_past_its_use_a_mail_is_missed() -> None:
@@ -323,6 +356,20 @@ def test_within_a_day_of_the_visit_a_notice_goes_at_any_hour() -> None:
     now = at("2027-03-15 22:00")
     off = cancelled(VISIT, "2027-03-15 21:59")
     assert ask(replace(CANCELLATION, due_at=now), chart(off), now=now) == Go(0)
+
+
+def test_a_notice_keeps_to_its_window_a_day_ahead_and_once_the_time_told_has_come() -> None:
+    early = visit("consultation", "2027-03-16 06:00", "2027-02-20 09:00", told=True)
+    told = {"visit": replace(TOLD, start=early.start)}
+    for now, answer in (
+        ("2027-03-15 06:00", No(Reason.QUIET_HOLD, S.PLANNED, at("2027-03-15 08:00"))),
+        ("2027-03-15 06:01", Go(0)),
+        ("2027-03-16 05:59", Go(0)),
+        ("2027-03-16 06:00", No(Reason.QUIET_HOLD, S.PLANNED, at("2027-03-16 08:00"))),
+    ):
+        change = replace(CHANGE, due_at=at(now), useful_until=at("2027-03-25 13:00"))
+        away = moved(early, "2027-03-25 13:00", now)
+        assert ask(change, chart(away), ledger=Ledger((change,), told, LONG_AGO), now=at(now)) == answer
 
 
 def mails(*days: str, kind: Kind = Kind.REMINDER) -> tuple[SentMail, ...]:
@@ -370,6 +417,15 @@ def test_a_reminder_waits_for_its_visits_notice_unless_that_can_no_longer_come()
         notice = replace(CHANGE, delivery_id="notice", state=state, due_at=NOW + timedelta(minutes=5))
         ledger = Ledger((reminder, notice), {"visit": TOLD}, LONG_AGO)
         assert ask(reminder, chart(AWAY), ledger=ledger) == answer
+
+
+def test_a_reminder_waits_for_no_other_visits_notice_and_for_none_that_nobody_made() -> None:
+    other = visit("surgery", "2027-03-17 09:30", "2027-02-20 09:00", name="other")
+    reminder = replace(REMINDER, dedup_key=reminder_key("other", other.start, "P3D"), appointment_id="other")
+    ledger = Ledger((reminder, replace(CHANGE, delivery_id="notice", state=S.PLANNED)), {"visit": TOLD}, LONG_AGO)
+    assert ask(reminder, chart(AWAY, other), ledger=ledger) == Go(0)
+    mine = replace(REMINDER, dedup_key=reminder_key("visit", AWAY.start, "P3D"))
+    assert ask(mine, chart(AWAY), ledger=Ledger((mine,), {"visit": TOLD}, LONG_AGO)) == Go(0)
 
 
 def test_more_than_six_mails_in_a_day_stop_everything() -> None:

@@ -62,11 +62,40 @@ def test_an_ask_joins_what_is_there_and_any_step_of_a_visit_keeps_another_out() 
     assert kinds(loose, other) == [(Kind.PAPERWORK, 2)]
 
 
+def test_a_mail_names_the_soonest_visit_first_and_one_about_none_names_none() -> None:
+    late = visit("follow-up", "2027-03-18 13:00", "2027-02-20 09:00", name="0-later")
+    later = delivery(Kind.REMINDER, reminder_key("0-later", late.start, "P1D"), "0-later")
+    (mail,) = group([later, FIRST], chart(late, A))
+    assert mail.appointment_ids == ("a", "0-later")
+    (ask,) = group([replace(ASK, appointment_id=None, rides=None)], TRUTH)
+    assert ask.appointment_ids == ()
+
+
+def test_a_second_ask_goes_where_it_rides_beside_another() -> None:
+    second = replace(ASK, dedup_key="paperwork/other/P3D", delivery_id="second")
+    mails = group([FIRST, EARLIER, ASK, second], TRUTH)
+    assert [set(each.deliveries) for each in mails] == [{FIRST}, {EARLIER, ASK, second}]
+
+
 def test_the_highest_sequence_wins_whatever_comes_last() -> None:
     newer = moved(A, "2027-03-18 13:00", "2027-03-01 09:00", told=True)
     first = told_after_event(None, A)
     assert told_after_event(told_after_event(first, newer), A) == told_after_event(None, newer)
     assert told_after_event(first, moved(A, "2027-03-18 13:00", "2027-03-01 09:00")) == first
+
+
+def test_what_staff_said_is_certain_and_a_visit_that_is_off_has_no_place() -> None:
+    there = replace(A, site="tower")
+    agreed = told_after_event(None, there)
+    assert agreed == Told("a", 1, A.start, "tower", Modality.ON_SITE, A.booked_at, "staff", certain=True)
+    off = cancelled(there, "2027-03-10 10:00", told=True)
+    assert told_after_event(agreed, off) == Told("a", 2, None, None, None, at("2027-03-10 10:00"), "staff")
+
+
+def test_two_deliveries_of_one_mail_tell_of_their_visit_once_and_an_ask_of_no_other() -> None:
+    namesake = visit("surgery", "2027-03-25 09:30", "2027-02-20 09:00", name="forms")
+    heard = told_after_mail([EARLIER, ASK], chart(A, namesake), {}, NOW, certain=True)
+    assert {name: each.by for name, each in heard.items()} == {"a": EARLIER.delivery_id}
 
 
 def test_a_mail_tells_what_it_was_made_from_of_every_visit_it_names() -> None:

@@ -37,7 +37,7 @@ def consent(case: Case) -> Answer:
     decisions = [_decision(case, scope) for scope in scopes]
     if ConsentDecision.DENY in decisions:
         return Reason.OPTED_OUT
-    needed = [(trial and scope is ConsentScope.TRIAL_CONTACT) or case.program.requires_consent for scope in scopes]
+    needed = [scope is ConsentScope.TRIAL_CONTACT or case.program.requires_consent for scope in scopes]
     for decision, must in zip(decisions, needed, strict=True):
         if decision is ConsentDecision.UNKNOWN or (decision is None and must):
             return Reason.CONSENT_MISSING

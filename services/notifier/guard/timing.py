@@ -20,7 +20,7 @@ def settled(case: Case) -> Answer:
     now, delivery = case.moment.now, case.delivery
     if now < delivery.due_at:
         return Reason.SETTLE, delivery.due_at
-    if case.safety or delivery.appointment_id is None:
+    if case.safety:
         return None
     for notice in case.owed:
         row = case.context.rows.get(notice.key)
