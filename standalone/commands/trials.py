@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from standalone.commands import trials_subscriptions
 from standalone.commands.errors import NO, WRONG, Failure
 from standalone.commands.http import KeyFile, content, get, open_client
 from standalone.commands.processes import run_process
@@ -225,3 +226,4 @@ def _post(client: Any, path: str) -> Any:
 
 app.command()(explain)
 app.command()(evaluate)
+app.add_typer(trials_subscriptions.app)
