@@ -51,7 +51,16 @@ class ApiKeys:
         matches = hmac.compare_digest(_digest(secret), setting.sha256 if setting else self._nobody)
         if setting is None or not matches:
             return None
-        return Caller(setting.id, Scope(setting.tenant, setting.programs), setting.roles)
+        return _caller(setting)
+
+    def known(self, key_id: str) -> Caller | None:
+        """Whose key this is, for who has shown it before; None once it is taken away."""
+        setting = self._keys.get(key_id)
+        return None if setting is None else _caller(setting)
+
+
+def _caller(setting: ApiKeySetting) -> Caller:
+    return Caller(setting.id, Scope(setting.tenant, setting.programs), setting.roles)
 
 
 def _digest(secret: str) -> str:

@@ -26,7 +26,8 @@ from services.trials.outcome_handlers import OutcomeHandlers
 from services.trials.people import People
 from services.trials.publisher import Publisher
 from services.trials.resources import Resources
-from services.trials.routes import feasibility, matches, subscriptions, trials
+from services.trials.routes import feasibility, matches, page, subscriptions, trials
+from services.trials.session import Sessions
 from services.trials.settings import TrialsSettings
 from services.trials.subscriptions import following
 from services.trials.subscriptions.following import MatchHandlers
@@ -120,6 +121,8 @@ def build(
     for routes in (trials, matches, feasibility):
         app.include_router(routes.router(resources))
     app.include_router(subscriptions.router(subscribed.desk))
+    sessions = Sessions(master, clock, secure=not settings.kafka.embedded)
+    app.include_router(page.router(resources, subscribed.desk, sessions))
     return Trials(
         app, parts, supervisor, store, resources, handlers, outcomes, subscribed, ageing, drain, inviter, relay, traces
     )

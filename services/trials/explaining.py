@@ -111,12 +111,13 @@ def _events(events: Sequence[Happening], term: Term | None) -> str:
     if not events:
         return "none"
     fields = term.fields if term else {}
-    return "; ".join(_event(each, {name: field.values for name, field in fields.items()}) for each in events)
+    told = [_event(each, {name: field.values for name, field in fields.items()}) for each in events]
+    return f"{len(events)} ({'; '.join(told)})"
 
 
 def _event(event: Happening, codes: Mapping[str, Mapping[str, str]]) -> str:
     told = [_code(str(each), codes.get(name, {})) for name, each in sorted(event.fields.items())]
-    return ", ".join([f"{event.on:%B %Y}" if event.on else "at some time", *told])
+    return ", ".join([f"{event.on:%B %Y}" if event.on else "undated", *told])
 
 
 def _code(value: str, values: Mapping[str, str]) -> str:

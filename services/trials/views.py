@@ -1,5 +1,6 @@
 """What coordinators see of trials and matches, as JSON. Nothing in it names a patient."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,11 +51,17 @@ def trial(each: StoredTrial) -> dict[str, Any]:
     }
 
 
+def draft_tag(each: StoredTrial) -> str:
+    """Another for every draft."""
+    return hashlib.sha256(each.draft.model_dump_json().encode()).hexdigest()[:32]
+
+
 def trial_whole(each: StoredTrial, problems: Iterable[Problem], vocabulary: Vocabulary) -> dict[str, Any]:
     """Draft, what is published, what the registry says, and what is wrong with the draft."""
     record = each.record
     return trial(each) | {
         "draft": each.draft.model_dump(mode="json"),
+        "draft_tag": draft_tag(each),
         "published": each.published.model_dump(mode="json") if each.published else None,
         "sentences": {
             one.id: sentence(one, vocabulary)

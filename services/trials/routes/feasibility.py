@@ -13,6 +13,7 @@ from schemas.criteria import Eligibility
 from schemas.trials import TrialState
 from schemas.vocabulary import Vocabulary
 from services.trials import views
+from services.trials.acts import readable
 from services.trials.checking import check
 from services.trials.counting import Counts, count, funnel, possible
 from services.trials.criteria.structured import structured
@@ -25,7 +26,7 @@ from services.trials.matching.deciding import settled
 from services.trials.matching.verdict import Matcher, Verdict
 from services.trials.posted import CountPosted, read_count
 from services.trials.resources import Resources
-from services.trials.routes.trials import Coordinator, RegistryId, readable
+from services.trials.routes.trials import Coordinator, RegistryId
 from services.trials.scoping import reached
 from services.trials.store.patients import read_patients
 from services.trials.store.subjects import load_known

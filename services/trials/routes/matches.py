@@ -17,13 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.api_keys import Caller
 from chassis.problems import Problem
 from services.trials import views
+from services.trials.acts import readable
 from services.trials.explaining import explained, labels
 from services.trials.judging import person, see
 from services.trials.matching.deciding import deciding
 from services.trials.matching.gates import gates
 from services.trials.matching.verdict import Matcher
 from services.trials.resources import Resources
-from services.trials.routes.trials import Coordinator, RegistryId, readable
+from services.trials.routes.trials import Coordinator, RegistryId
 from services.trials.scoping import reached
 from services.trials.store.catalogue import StoredTrial, list_trials
 from services.trials.store.desk import MatchRow, Workflow, find_match, list_matches, record_workflow
