@@ -12,6 +12,7 @@ from chassis.store import Store
 from services.intake import handlers as intake_handlers
 from services.intake.tables import consumer as intake_tables
 from services.notifier import handlers as notifier_handlers
+from services.notifier.digests import handlers as digest_handlers
 from services.notifier.store.moments import GROUP as NOTIFIER_GROUP
 from services.notifier.store.moments import REQUESTS as NOTIFIER_REQUESTS_GROUP
 from services.notifier.tables import consumer as notifier_tables
@@ -61,6 +62,13 @@ async def _of_requests() -> AsyncIterator[Desk]:
 
 
 @asynccontextmanager
+async def _of_digests() -> AsyncIterator[Desk]:
+    async with notifier() as service:
+        own = service.digest_handlers
+        yield Desk(service.store, notifier_tables.dead_letters, digest_handlers.USES, own.apply, own.released)
+
+
+@asynccontextmanager
 async def _of_trials() -> AsyncIterator[Desk]:
     async with trials() as service:
         own = service.handlers
@@ -94,6 +102,7 @@ GROUPS: Mapping[str, Owner] = {
     intake_handlers.TRIALS_GROUP: Owner("INTAKE_", _of_trials_outcomes),
     NOTIFIER_GROUP: Owner("NOTIFIER_", _of_notifier),
     NOTIFIER_REQUESTS_GROUP: Owner("NOTIFIER_", _of_requests),
+    digest_handlers.GROUP: Owner("NOTIFIER_", _of_digests),
     trials_handlers.GROUP: Owner("TRIALS_", _of_trials),
     following.GROUP: Owner("TRIALS_", _of_matches),
     outcome_handlers.GROUP: Owner("TRIALS_", _of_invitations),

@@ -190,10 +190,17 @@ class System:
         build: Mapping[Name, Callable[[], Service]] = {
             "intake": self._build_intake, "notifier": self._build_notifier, "trials": self._build_trials,
         }  # fmt: skip
-        self.ports[name] = self.ports[name] or free_port()  # the links in mails name it before anybody listens
+        self._choose_ports()
         running = await listen(build[name](), f"services.{name}", self._http(name))
         self.ports[name], self._running[name] = running.port, running
         await running.service.supervisor.start()
+
+    def _choose_ports(self) -> None:
+        """For all: the links in mails name a service before it listens."""
+        for each in SERVICES:
+            while not self.ports[each]:
+                port = free_port()
+                self.ports[each] = 0 if port in self.ports.values() else port
 
     async def stop_service(self, name: Name) -> None:
         """As a rolling restart would: what is in flight is finished or given back. Nothing if it doesn't run."""
@@ -222,6 +229,7 @@ class System:
         pages = {"public_url": self.notifier_url, "links": self.keys.rings["links"]}
         own = {
             "address_key": self.keys.address_key, "smtp": smtp, "contact": self.keys.rings["contact"], "pages": pages,
+            "console_url": f"{self.trials_url}/trials",
         }  # fmt: skip
         settings = NotifierSettings.model_validate(self._common("notifier") | own)
         return build_notifier(
