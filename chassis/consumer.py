@@ -60,7 +60,9 @@ class Consumer:
         self._labels = {"topic": topic, "group": group}
         self._lock = asyncio.Lock()
         self._membership = Membership(broker, kafka, topic, group, self._lock)
-        self._watermarks = Watermarks(store, tables.positions, group, topic, on_new_broker, metrics)
+        self._watermarks = Watermarks(
+            store, tables.positions, group, topic, on_new_broker, metrics, embedded=kafka.embedded
+        )
         self._rounds = Rounds(
             lock=self._lock, reading=Reading(frozenset(uses), metrics, self._labels),
             batches=Batches(store, tables, outbox, group, apply, buried, metrics, self._labels),

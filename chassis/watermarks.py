@@ -36,8 +36,12 @@ class Watermarks:
         topic: str,
         on_new_broker: Callable[[], None],
         metrics: Metrics,
+        *,
+        embedded: bool = False,
     ) -> None:
         self.lag = 0
+        self._embedded = embedded
+        self._share = 0
         self._store = store
         self._positions = positions
         self._group = group
@@ -113,14 +117,20 @@ class Watermarks:
         if await self.reading_from(positions):
             await self._record(ends, positions)
             self.read_to(positions)
-        self._count(client)
+        self._count(client, len(ours))
 
-    def _count(self, client: AIOKafkaConsumer) -> None:
+    def _count(self, client: AIOKafkaConsumer, share: int) -> None:
         """A member of a group on the embedded broker keeps its partitions, however many the topic has got since."""
         partitions = len(client.partitions_for_topic(self._topic) or ())
-        if self._partitions and partitions and partitions != self._partitions:
+        changed = self._partitions and partitions and partitions != self._partitions
+        if changed or self._may_have_grown(share, partitions):
             raise Unavailable("partitions_changed")
         self._partitions = partitions or self._partitions
+
+    def _may_have_grown(self, share: int, partitions: int) -> bool:
+        """Whether the topic may have grown while the embedded broker divided it. The same share again is a share."""
+        before, self._share = self._share, share if share < partitions else 0
+        return self._embedded and self._share not in (0, before)
 
     async def _record(self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> None:
         progress = [Progress(each.partition, at, at >= ends[each]) for each, at in positions.items()]
