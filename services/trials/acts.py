@@ -9,7 +9,7 @@ from services.trials import views
 from services.trials.checking import check
 from services.trials.criteria.lint import Problem as Finding
 from services.trials.desk import Desk, NotYetError
-from services.trials.posted import DraftPosted
+from services.trials.drafts import DraftPosted
 from services.trials.registry.records import Read
 from services.trials.registry.report import Line
 from services.trials.registry.trial import RegistryTrial

@@ -26,7 +26,7 @@ from services.trials.outcome_handlers import OutcomeHandlers
 from services.trials.people import People
 from services.trials.publisher import Publisher
 from services.trials.resources import Resources
-from services.trials.routes import feasibility, matches, page, subscriptions, trials
+from services.trials.routes import COORDINATOR, feasibility, matches, page, subscriptions, trials
 from services.trials.session import Sessions
 from services.trials.settings import TrialsSettings
 from services.trials.subscriptions import following
@@ -121,7 +121,7 @@ def build(
     for routes in (trials, matches, feasibility):
         app.include_router(routes.router(resources))
     app.include_router(subscriptions.router(subscribed.desk))
-    sessions = Sessions(master, clock, secure=not settings.kafka.embedded)
+    sessions = Sessions(master, clock, COORDINATOR, secure=not settings.kafka.embedded)
     app.include_router(page.router(resources, subscribed.desk, sessions))
     return Trials(
         app, parts, supervisor, store, resources, handlers, outcomes, subscribed, ageing, drain, inviter, relay, traces

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.criteria import AgeLimit, Criterion, Eligibility, Kind, Status
 from schemas.trials import Approval, TrialState
-from services.trials.posted import DraftPosted
+from services.trials.drafts import DraftPosted
 
 MOST_FIELDS = 10_000
 

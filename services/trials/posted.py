@@ -9,10 +9,7 @@ from pydantic import ValidationError
 
 from chassis.problems import FieldError, Problem, field_errors
 from schemas.base import Contract
-from schemas.criteria import Eligibility
-from schemas.ids import ProgramCode
-from schemas.text import Line
-from schemas.trials import Approval, RecruitmentStatus
+from services.trials.drafts import CountPosted, DraftPosted
 
 DEEPEST = 150
 """Levels of JSON: more than any tree that is allowed, and fewer than readers of JSON break at."""
@@ -20,26 +17,6 @@ DEEPEST = 150
 P = TypeVar("P", bound=Contract)
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},:]')
-
-
-class DraftPosted(Contract):
-    """What a coordinator makes of a trial. Programs and approvals that are left out stay as they are.
-
-    ``title`` and ``status`` (else it is closed) are for a trial that no registry has; of others the registry's stand.
-    """
-
-    eligibility: Eligibility
-    programs: tuple[ProgramCode, ...] | None = None
-    approvals: tuple[Approval, ...] | None = None
-    title: Line | None = None
-    status: RecruitmentStatus | None = None
-
-
-class CountPosted(Contract):
-    """Criteria to be counted; without any it is the draft that counts."""
-
-    eligibility: Eligibility | None = None
-    programs: tuple[ProgramCode, ...] | None = None
 
 
 def read_draft(trial: str, body: bytes) -> DraftPosted:

@@ -14,7 +14,6 @@ from chassis.clock import CivilClock
 from chassis.links import subject, token
 from chassis.problems import Problem
 from chassis.sealing import Keyring
-from services.trials.routes import COORDINATOR
 
 COOKIE = "trials_session"
 LASTS = timedelta(hours=8)
@@ -24,16 +23,16 @@ _PURPOSE = "coordinators-session"
 
 
 class Sessions:
-    """``secure``: the page is served over TLS, as it is anywhere but on one's own machine."""
+    """``role``: what a key must have; ``secure``: the page is served over TLS, as anywhere but on one's own machine."""
 
-    def __init__(self, master: Keyring, clock: CivilClock, *, secure: bool) -> None:
-        self._master, self._clock, self._secure = master, clock, secure
+    def __init__(self, master: Keyring, clock: CivilClock, role: str, *, secure: bool) -> None:
+        self._master, self._clock, self._role, self._secure = master, clock, role, secure
 
     def begin(self, request: Request, response: Response, key: str) -> bool:
-        """Whether the key is a coordinator's; then the response carries the cookie."""
+        """Whether the key has the role; then the response carries the cookie."""
         keys: ApiKeys = request.app.state.api_keys
         caller = keys.caller(key)
-        if caller is None or COORDINATOR not in caller.roles:
+        if caller is None or self._role not in caller.roles:
             return False
         until = self._clock.now() + LASTS
         text = token(self._master, _PURPOSE, f"{until.isoformat()} {caller.key_id}".encode())
@@ -64,7 +63,7 @@ class Sessions:
             return None
         keys: ApiKeys = request.app.state.api_keys
         caller = keys.known(key_id)
-        return caller if caller is not None and COORDINATOR in caller.roles else None
+        return caller if caller is not None and self._role in caller.roles else None
 
 
 def own_page(request: Request) -> None:

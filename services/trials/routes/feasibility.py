@@ -18,13 +18,14 @@ from services.trials.checking import check
 from services.trials.counting import Counts, count, funnel, possible
 from services.trials.criteria.structured import structured
 from services.trials.criteria.text import sentence
+from services.trials.drafts import CountPosted
 from services.trials.explaining import labels
 from services.trials.facts.picture import Picture
 from services.trials.judging import see
 from services.trials.masking import Range, masked
 from services.trials.matching.deciding import settled
 from services.trials.matching.verdict import Matcher, Verdict
-from services.trials.posted import CountPosted, read_count
+from services.trials.posted import read_count
 from services.trials.resources import Resources
 from services.trials.routes.trials import Coordinator, RegistryId
 from services.trials.scoping import reached

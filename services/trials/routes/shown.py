@@ -14,9 +14,9 @@ from services.trials.checking import check
 from services.trials.criteria.structured import structured
 from services.trials.criteria.text import sentence
 from services.trials.desk import unpublished
+from services.trials.drafts import CountPosted
 from services.trials.form import FormError, Posted, expression_text, read_form
 from services.trials.masking import masked
-from services.trials.posted import CountPosted
 from services.trials.resources import Resources
 from services.trials.routes import feasibility, matches
 from services.trials.routes.feasibility import with_posted
