@@ -30,6 +30,8 @@ def check(folder: Folder = None, demo: Demo = False) -> None:
     for code, each in read_programs(folder, demo=demo).items():
         missing = ", ".join(each.program.missing)
         screen.say(f"{each.folder} ({code}): {'complete' if not missing else 'sends nothing until it has ' + missing}")
+        if each.program.offers_trials and each.program.trials_sender is None:
+            screen.say(f"{each.folder} ({code}): sends no mail about trials until it has trials_sender")
 
 
 def read_programs(folder: Path | None, *, demo: bool) -> "Mapping[str, LoadedProgram]":

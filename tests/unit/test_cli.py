@@ -98,7 +98,9 @@ def test_a_new_key_is_a_secret_and_the_setting_that_knows_it(terminal: Terminal)
 def test_programs_are_checked_with_file_line_and_reason(terminal: Terminal, tmp_path: Path) -> None:
     shipped = terminal.run("programs", "check")
     assert (shipped.status, "sends nothing until it has" in shipped.out) == (0, True)
-    assert terminal.run("programs", "check", "--demo").out.count(": complete") == 2
+    assert shipped.out.count("sends no mail about trials until it has trials_sender") == 1
+    demo = terminal.run("programs", "check", "--demo").out
+    assert (demo.count(": complete"), "trials_sender" in demo) == (2, False)
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "program.yaml").write_text("public_code: {value: x, from: hearsay}\n")
     broken = terminal.run("programs", "check", str(tmp_path))
