@@ -37,7 +37,7 @@ from schemas.trials import Approval, ApprovalStatus, RecruitmentStatus, TrialSta
 from schemas.vocabulary_files import load_vocabularies
 from services.trials.app import Trials, build
 from services.trials.desk import Desk, trial_id
-from services.trials.domain import Offer
+from services.trials.domain import Offer, Offers
 from services.trials.registry.trial import RegistryTrial
 from services.trials.settings import TrialsSettings
 from services.trials.tables import invitations, matches, metadata, outbox
@@ -225,11 +225,13 @@ async def research(store: StoreSettings, *, start: datetime = NOON, **changes: A
 
 
 @asynccontextmanager
-async def beside(store: StoreSettings, *, start: datetime = NOON, **changes: Any) -> AsyncIterator[Research]:
+async def beside(
+    store: StoreSettings, *, start: datetime = NOON, offers: Offers = OFFERS, **changes: Any
+) -> AsyncIterator[Research]:
     """Over a store that somebody else has migrated, such as a running service."""
     settings = research_settings(store, **changes)
     clock = SimulatedClock(start)
-    trials = build(settings, clock, OFFERS)
+    trials = build(settings, clock, offers)
     try:
         yield Research(trials, clock, settings.facts.ring())
     finally:
