@@ -13,8 +13,12 @@ import pytest
 from playwright.async_api import Browser, Page, ViewportSize
 
 from schemas.outcomes import Kind
+from services.notifier.digest_mail import DIGEST
+from services.notifier.digests.making import say
 from services.notifier.render import render
+from services.notifier.template_set import template_set
 from tests.support.browser import browser
+from tests.support.digest_mails import MAIL as DIGEST_MAIL
 from tests.support.mails import KINDS, a_mail, every_shape
 
 __all__ = ["browser"]
@@ -60,8 +64,9 @@ async def test_every_mail_fits_its_width_and_can_be_read(browser: Browser, schem
     async with opened(browser, scheme) as page:
         for size, viewport in SIZES.items():
             await page.set_viewport_size(viewport)
-            for name, mail in (SHAPES if size == "small" else STORY).items():
-                await page.set_content(render(mail).html)
+            pages = {name: render(mail).html for name, mail in (SHAPES if size == "small" else STORY).items()}
+            for name, html in (pages | {DIGEST: say(DIGEST_MAIL, template_set(DIGEST, "en")).html}).items():
+                await page.set_content(html)
                 assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
                 # WCAG 2.2, 1.4.3 asks for 4.5; 1.4.6 for 7.
                 assert await page.evaluate(CONTRAST) >= 7, name

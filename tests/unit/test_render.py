@@ -13,6 +13,7 @@ from icalendar import Calendar
 
 from schemas.appointment import Modality
 from schemas.outcomes import Kind
+from services.notifier.digest_mail import DIGEST
 from services.notifier.lint import lint
 from services.notifier.mail import ProgramMail, Told, Visit
 from services.notifier.render import render
@@ -47,7 +48,7 @@ def test_the_whole_message_is_what_was_approved(kind: Kind, tier: int) -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     wanted = {f"{name}.txt" for name in SHAPES} | {f"{kind}-{tier}.eml" for kind in KINDS for tier in (0, 1)}
-    assert {path.name for path in GOLDEN.glob("[!.]*")} == wanted
+    assert {path.name for path in GOLDEN.glob("[!.]*")} == wanted | {f"{DIGEST}.txt", f"{DIGEST}.eml"}
 
 
 @pytest.mark.parametrize("name", SHAPES)
