@@ -60,6 +60,8 @@ def visible(wanted: Filter, trial: TrialState, match: MatchState) -> MatchVerdic
     """The verdict if the filter lets this match through."""
     if match.withdrawn is not None or _RANK.get(match.verdict, 0) < _RANK[wanted.least]:
         return None
+    if wanted.programs is not None and match.program not in wanted.programs:
+        return None
     return match.verdict if names(wanted, trial) and recruits_at(wanted, trial) else None
 
 

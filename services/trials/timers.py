@@ -90,6 +90,11 @@ class Timer(ABC):
         """Whether this instance has the lease, by the database's clock."""
         return await take(connection, leases, self.name, self._token, LEASE_SECONDS)
 
+    async def leads(self) -> bool:
+        """``mine``, for a wave whose work has transactions of its own."""
+        async with self.store.write() as connection:
+            return await self.mine(connection)
+
     async def judge(self, connection: AsyncConnection, keys: list[PatientKey]) -> None:
         locked = await lock_patients(connection, keys, self.master)
         await self.evaluator.evaluate(connection, list(locked.values()))

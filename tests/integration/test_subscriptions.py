@@ -1,6 +1,7 @@
 """Matches become reports on a real store: once, in order, under a pseudonym, and no more than may be told."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,6 +127,21 @@ async def test_a_filter_lets_through_its_trials_and_places_alone(desk: Research,
     assert heard == [["found"], [], ["found"], [], ["found"]]
 
 
+async def test_a_match_that_moves_to_another_program_is_withdrawn_where_only_the_first_is_heard(
+    desk: Research, room: Room
+) -> None:
+    await desk.publish(CVF)
+    mine = await subscribe(room, programs=[desk.program])
+    await desk.admit(**FISTULA)
+    (found,) = await match_events(desk)
+    moved = found.data.model_copy(update={"program": "elsewhere", "version": 2})
+    handlers = desk.trials.subscribed.handlers
+    offers = {**handlers.offers, "elsewhere": handlers.offers[desk.program]}
+    async with desk.trials.store.write() as connection:
+        await replace(handlers, offers=offers).apply(connection, [found, replace(found, data=moved)])
+    assert names(await told(room, mine["subscription_id"])) == ["found", "withdrawn"]
+
+
 @pytest.mark.parametrize("what", ["death", "consent", "restriction"])
 async def test_what_is_about_the_person_is_withdrawn_without_a_reason_and_explanations_go(
     desk: Research, room: Room, what: str
@@ -168,6 +184,23 @@ async def test_who_subscribes_is_told_of_what_stands_and_hears_of_it_no_second_t
     await desk.hear(desk.facts(hana, "visit", pregnant=False))
     await follow(desk)
     assert names(await told(room, mine["subscription_id"])) == ["found", "changed"]
+
+
+async def test_who_subscribes_after_a_trial_was_closed_and_opened_again_is_told_of_each_that_stands(
+    desk: Research, room: Room
+) -> None:
+    await desk.publish(CVF)
+    gone = await desk.admit(**FISTULA)
+    desk.clock.advance_to(desk.clock.now() + timedelta(minutes=1))
+    await desk.admit(**FISTULA)
+    await desk.publish(CVF, status=RecruitmentStatus.TERMINATED)
+    await desk.work()
+    await desk.hear(desk.facts(gone, **{**FISTULA, "anticoagulated": True}))
+    await desk.publish(CVF)
+    await desk.work()
+    assert await desk.pairs(gone) == {CVF: "(trial_closed)"}
+    mine = await subscribe(room)
+    assert names(await told(room, mine["subscription_id"])) == ["found"]
 
 
 # changed trials

@@ -186,8 +186,10 @@ async def test_outside_the_embedded_system_this_machine_is_never_called(store_se
 
 async def test_another_instance_sends_nothing_meanwhile(desk: Research, room: Room, hook: HookServer) -> None:
     mine = await subscribe(room, "webhook", url=hook.url)
-    await desk.trials.subscribed.webhooks.wave()
+    test = f"/v1/subscriptions/{mine['subscription_id']}/test"
+    await room.post(test)
+    assert await desk.trials.subscribed.webhooks.wave() == 1
+    await room.post(test)
     async with research(desk.trials.store.settings) as second:
-        await room.post(f"/v1/subscriptions/{mine['subscription_id']}/test")
         assert await second.trials.subscribed.webhooks.wave() == 0
     assert await desk.trials.subscribed.webhooks.wave() == 1

@@ -40,11 +40,12 @@ class Digests(Timer):
         super().__init__(store, evaluator, master, bell.ring)
 
     async def wave(self) -> int:
-        async with self.store.write() as connection:
-            if not await self.mine(connection):
-                return 0
+        async with self.store.read() as connection:
             everybody = await list_of_channel(connection, Channel.DIGEST, self.master)
-        return sum([await self._one(each) for each in everybody if self._day_of(each) is not None])
+        due = [each for each in everybody if self._day_of(each) is not None]
+        if not due or not await self.leads():
+            return 0
+        return sum([await self._one(each) for each in due])
 
     def _day_of(self, of: Subscription) -> date | None:
         """Today in the program's zone, when it is morning and today's digest isn't made yet."""

@@ -72,7 +72,7 @@ class MatchHandlers:
         news = set()
         for place, (tenant, match) in enumerate(listed):
             for each in subscribed:
-                if each.hears_of(tenant, match.program) and work.is_new(each, match):
+                if each.tenant == tenant and work.is_news(each, match):
                     trial, vocabulary = self._trial(tenant, match)
                     if names(each.filter, trial):
                         work.match(each, match, trial, vocabulary)
@@ -107,9 +107,12 @@ class _Work:
         self.silenced: set[PairKey] = set()
         self.entries: list[Entry] = []
 
-    def is_new(self, of: Subscription, match: MatchState) -> bool:
+    def is_news(self, of: Subscription, match: MatchState) -> bool:
+        """Of a program that isn't its business only what was told before: the patient is judged in another one now."""
         known = self.followed.get((of.subscription_id, match.match_id))
-        return known is None or known.version < match.version
+        if known is None:
+            return of.hears_of(of.tenant, match.program)
+        return known.version < match.version
 
     def match(self, of: Subscription, match: MatchState, trial: TrialState, vocabulary: Vocabulary) -> None:
         key = (of.subscription_id, match.match_id)
@@ -122,7 +125,7 @@ class _Work:
         collecting = self._revision((of.subscription_id, match.trial_id), match)
         if what is None:
             return
-        if collecting is not None and not self.backlog and key not in self.silenced:
+        if collecting is not None and key not in self.silenced:
             count = {what.value: getattr(collecting, what.value) + 1}
             self._revise((of.subscription_id, match.trial_id), replace(collecting, **count))
             return
@@ -143,7 +146,7 @@ class _Work:
             counts = known or Revision(match.criteria_version)
             collecting = known is not None and not self.backlog
             self._revise(key, replace(counts, criteria_version=match.criteria_version, collecting=collecting))
-        elif match.withdrawn == CLOSED and not known.collecting:
+        elif match.withdrawn == CLOSED and not known.collecting and not self.backlog:
             self._revise(key, replace(known, collecting=True))
         now = self.revisions[key]
         return now if now.collecting and now.criteria_version == match.criteria_version else None

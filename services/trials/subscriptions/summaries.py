@@ -33,10 +33,10 @@ class Summaries(Timer):
         self._teller = teller
 
     async def wave(self) -> int:
-        async with self.store.write() as connection:
-            if not await self.mine(connection):
-                return 0
+        async with self.store.read() as connection:
             waiting = await list_whole_revisions(connection)
+        if not waiting or not await self.leads():
+            return 0
         return sum([await self._one(key) for key in waiting])
 
     async def _one(self, key: PairKey) -> bool:

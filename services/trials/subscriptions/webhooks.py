@@ -59,14 +59,18 @@ class Webhooks(Timer):
         return 0.0 if done else POLL_SECONDS
 
     async def wave(self) -> int:
-        async with self.store.write() as connection:
-            if not await self.mine(connection):
-                return 0
-            due = await list_due_webhooks(connection, AT_ONCE, self.master)
-        if due:
+        """Nothing is written while there is nothing to send; what is due is read again once it is ours to send."""
+        due = await self._due()
+        if due and await self.leads():
+            due = await self._due()
             async with self._client() as client:
                 await asyncio.gather(*(self._one(client, each) for each in due))
-        return len(due)
+            return len(due)
+        return 0
+
+    async def _due(self) -> list[Due]:
+        async with self.store.read() as connection:
+            return await list_due_webhooks(connection, AT_ONCE, self.master)
 
     def _client(self) -> httpx2.AsyncClient:
         """Goes nowhere but where it is told: no redirects, and no proxy of the environment."""
