@@ -190,7 +190,8 @@ def test_a_move_needs_another_start_and_an_update_the_same() -> None:
 
 
 def test_nobody_missed_a_visit_that_has_not_begun() -> None:
-    assert refusal(visit("no_show"), BOOKED) == {"/type"}
+    assert refusal(visit("no_show"), BOOKED, replace(CONTEXT, now=START - timedelta(seconds=1))) == {"/type"}
+    assert appointment(visit("no_show"), record=BOOKED, context=replace(CONTEXT, now=START)).status is S.NO_SHOW
 
 
 def appointment(*commands: Command, context: Context = CONTEXT, record: Record = ENROLLED) -> Appointment:
@@ -301,7 +302,7 @@ def test_a_form_goes_only_where_the_table_says(name: str, before: str, to: str) 
         assert isinstance(after, Paperwork)
         assert [item.status for item in after.items] == [to, "requested"]
     else:
-        assert refusal(event, record) == {"/data/items"} if before == to else {"/data/items/0/status"}
+        assert refusal(event, record) == ({"/data/items"} if before == to else {"/data/items/0/status"})
 
 
 def test_a_form_that_was_never_requested_is_not_received() -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from schemas.patient import ConsentDecision, EnrolmentStatus
+from schemas.patient import ConsentDecision, EnrolmentStatus, PatientStatus
+from schemas.programs import Site
 from services.intake.domain import Command, Context, Record, Refused
 from services.intake.domain.commands import SKEW, posted_as
+from services.intake.domain.others import MAX_FACT_CHARACTERS
 from services.intake.domain.record import Appointment, Consent, Enrolment, Patient
+from services.intake.domain.refusals import Problem
 from tests.support.commands import (
     CONTEXT,
     ENROLLED,
@@ -192,6 +195,114 @@ def test_a_cancelled_visit_that_is_booked_again_was_first_booked_when_it_was() -
     again = run(visit(), record=cancelled, context=later)[0]
     assert isinstance(again, Appointment)
     assert (again.booked_at, again.start_set_at, again.patient_told_at) == (NOW, NOW + HOUR, None)
+
+
+def details(each: Command, record: Record = ENROLLED) -> list[str]:
+    with pytest.raises(Refused) as refused:
+        run(each, record=record)
+    return [problem.detail for problem in refused.value.problems]
+
+
+def test_a_refused_booking_says_what_to_send_instead() -> None:
+    booked = run(visit(), record=ENROLLED)[1]
+    assert details(visit(), booked) == ["the visit is booked; send appointment.rescheduled or appointment.updated"]
+    removed = run(visit("removed"), record=booked)[1]
+    assert [each.rpartition("; ")[2] for each in details(visit(), removed)] == ["book a new one"]
+
+
+def test_a_visit_may_end_after_it_starts_and_take_place_at_a_site_of_the_program() -> None:
+    start, with_site = visit().posted.start, CEDARS.model_copy(update={"sites": {"tower": Site(name="Tower")}})
+    there = replace(CONTEXT, programs={CEDARS.public_code: with_site})
+    in_tower = visit(end=start + HOUR, care={"visit_type": "consultation", "site": "tower"})
+    state = run(in_tower, record=ENROLLED, context=there)[0]
+    assert isinstance(state, Appointment)
+    assert (state.end, state.care.site) == (start + HOUR, "tower")
+    assert refusal(in_tower) == {"/data/care/site"}
+    assert refusal(visit(end=start)) == {"/data/end"}
+
+
+def test_what_stops_a_visit_tells_only_what_staff_say_it_tells() -> None:
+    booked = run(visit(), record=ENROLLED)[1]
+    for given, told in (({}, None), ({"patient_told_at": None}, None), ({"patient_told_at": NOW}, NOW)):
+        state = run(visit("cancelled", **given), record=booked)[0]
+        assert isinstance(state, Appointment)
+        assert state.patient_told_at == told
+
+
+@pytest.mark.parametrize(("born", "taken"), [("2027-02-26", True), ("1897-01-01", True), ("1896-12-31", False)])
+def test_anybody_may_be_born_today_or_a_hundred_and_thirty_years_ago(born: str, taken: bool) -> None:
+    if taken:
+        assert run(register(birth_date=born))[0].version == 1
+    else:
+        assert refusal(register(birth_date=born), Record(PATIENT)) == {"/data/contact/birth_date"}
+
+
+def test_a_fact_may_be_as_long_as_the_bound() -> None:
+    longest = "x" * (MAX_FACT_CHARACTERS - len('""'))
+    assert run(facts(value=longest), record=ENROLLED)[0].version == 1
+    assert refusal(facts(value=longest + "x")) == {"/data/block/facts/0/value"}
+
+
+# patients
+
+
+def test_only_a_registration_makes_a_patient_known_and_only_once() -> None:
+    updated = replace(register(), name="patient.updated")
+    for each in (reason("patient.restricted"), updated):
+        assert refusal(each, Record(PATIENT)) == {"/subject"}
+    assert refusal(register(), run(register())[1]) == {"/type"}
+    early = replace(updated, time=NOW - HOUR)
+    assert refusal(early, run(register())[1]) == {"/time"}
+    assert run(replace(early, source="https://another.example"), record=run(register())[1])[0].version == 2
+
+
+def test_a_patient_may_have_no_address() -> None:
+    state = run(register(email=None))[0]
+    assert isinstance(state, Patient)
+    assert state.contact is not None
+    assert state.contact.email is None
+
+
+def test_only_death_and_closing_remember_where_the_record_stood() -> None:
+    for names, before in (
+        (["restricted"], ()),
+        (["restricted", "unrestricted"], ()),
+        (["deceased"], (PatientStatus.ACTIVE,)),
+        (["restricted", "closed", "deceased"], (PatientStatus.RESTRICTED, PatientStatus.CLOSED)),
+    ):
+        state = run(register(), *(reason(f"patient.{name}") for name in names))[0]
+        assert isinstance(state, Patient)
+        assert state.before == before
+
+
+def test_a_patient_is_moved_by_a_reason_and_nothing_else() -> None:
+    with pytest.raises(TypeError):
+        run(replace(register(), name="patient.restricted"), record=ENROLLED)
+
+
+# forms
+
+
+def test_forms_still_come_in_when_nothing_more_is_asked() -> None:
+    booked = run(visit(), record=ENROLLED)[1]
+    asked = run(forms("requested", "requested", "requested", appointment_id=VISIT), record=booked)[1]
+    come = forms("received", "received", "requested", appointment_id=VISIT)
+    again = forms("reopened", "requested", "requested", appointment_id=VISIT)
+    for stop in (visit("cancelled"), reason("patient.deceased"), closing()):
+        stopped = run(stop, record=asked)[1]
+        received, record = run(replace(come, time=NOW - HOUR), record=stopped)
+        assert received.version == 2
+        assert refusal(again, record)
+
+
+def test_each_thing_that_is_wrong_with_forms_is_said_once() -> None:
+    asked = run(forms("requested", "requested", "requested", "requested"), record=ENROLLED)[1]
+    assert len(details(forms("received", "requested"), asked)) == 1
+    assert refusal(forms("requested", "received")) == {"/data/items/0/status"}
+
+
+def test_a_refusal_names_fields_and_nothing_else() -> None:
+    assert str(Refused(Problem("/data/start", "is wrong"), Problem("", "is wrong"))) == "refused: /data/start, event"
 
 
 def test_an_updated_contact_is_the_next_version_of_the_patient() -> None:

@@ -108,7 +108,7 @@ def _scheduled(
         raise refuse("/type", f"the visit is {STANDS[visit.status]}; {hint}")
     if posted.status not in OPEN:
         raise refuse("/data/status", "only proposed, pending, waitlist and booked can be scheduled")
-    if visit is not None and visit.status is posted.status and visit.status in HELD:
+    if visit is not None and visit.status is posted.status:
         raise refuse("/data/status", "the visit already has this status; send appointment.updated")
     _check(record, posted, command, context)
     at = context.at(command)
@@ -152,20 +152,17 @@ def _stopped(
 ) -> Appointment:
     if to is _S.NO_SHOW and visit.start > context.now:
         raise refuse("/type", "the visit has not begun yet")
-    told = posted.patient_told_at if _says_told(posted) else None
     at = context.at(command)
-    return replace(visit, version=visit.version + 1, status=to, changed_at=at, patient_told_at=told)
+    return replace(
+        visit, version=visit.version + 1, status=to, changed_at=at, patient_told_at=posted.patient_told_at
+    )  # fmt: skip
 
 
 def _told(posted: AppointmentPosted, command: Command, default: datetime | None) -> datetime | None:
     """An explicit null means not told. Left out, staff agreed the first booking with the patient; a feed can't know."""
-    if _says_told(posted):
+    if "patient_told_at" in posted.model_fields_set:
         return posted.patient_told_at
     return default if command.adapter in STAFF_ADAPTERS else None
-
-
-def _says_told(posted: AppointmentPosted) -> bool:
-    return "patient_told_at" in posted.model_fields_set
 
 
 def _check(record: Record, posted: AppointmentPosted, command: Command, context: Context) -> None:

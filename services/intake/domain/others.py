@@ -102,10 +102,8 @@ def _same_program(before: Enrolment | Preference | None, program: str) -> Proble
     return Problem("/data/program", "can't be changed; send it under another id")
 
 
-def _fact(pointer: str, fact: Fact, context: Context) -> Iterator[Problem]:
-    ahead = context.not_ahead(f"{pointer}/observed_at", fact.observed_at)
-    if ahead is not None:
-        yield ahead
+def _fact(pointer: str, fact: Fact, context: Context) -> Iterator[Problem | None]:
+    yield context.not_ahead(f"{pointer}/observed_at", fact.observed_at)
     if fact.valid_until is not None and fact.valid_until <= fact.observed_at:
         yield Problem(f"{pointer}/valid_until", "is not after the observation")
     try:
