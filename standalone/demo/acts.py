@@ -25,21 +25,26 @@ APPROVAL = {
 }  # fmt: skip
 
 
+SUBSCRIPTION = {"name": "All matches", "channel": "sse", "programs": [CEDARS]}
+"""What a coordinator wants to hear, as it is posted: over server-sent events, from possible matches on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that a coordinator does with one trial over HTTP."""
+    """One thing that a coordinator does over HTTP; ``trial``: with which, if it is with one."""
 
     at: datetime
     person: str
-    verb: Literal["publish", "release"]
-    trial: str
+    verb: Literal["subscribe", "publish", "release"]
     said: str
+    trial: str = ""
 
 
 ACTS: tuple[Act, ...] = (
-    Act(civil("2027-02-26 13:00"), PUBLISHES, "publish", LOW_PRESSURE_TRIAL, "publishes TEST-ICHD-1"),
-    Act(civil("2027-03-04 10:00"), PUBLISHES, "publish", FISTULA_TRIAL, "publishes TEST-CVF-1"),
-    Act(civil("2027-03-04 14:00"), RELEASES, "release", FISTULA_TRIAL, "lets the invitations to TEST-CVF-1 go"),
+    Act(civil("2027-02-26 12:00"), PUBLISHES, "subscribe", "subscribes to matches"),
+    Act(civil("2027-02-26 13:00"), PUBLISHES, "publish", "publishes TEST-ICHD-1", LOW_PRESSURE_TRIAL),
+    Act(civil("2027-03-04 10:00"), PUBLISHES, "publish", "publishes TEST-CVF-1", FISTULA_TRIAL),
+    Act(civil("2027-03-04 14:00"), RELEASES, "release", "lets the invitations to TEST-CVF-1 go", FISTULA_TRIAL),
 )
 
 

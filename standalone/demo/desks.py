@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from standalone.demo.acts import PUBLISHES, Act, draft
+from standalone.demo.acts import PUBLISHES, SUBSCRIPTION, Act, draft
 from standalone.demo.posts import Posts
 from standalone.demo.story import CAST, CEDARS, Happening
 from standalone.system import System
@@ -55,11 +55,18 @@ class TrialDesk:
 
     async def do(self, act: Act) -> None:
         """Raises ``StuckError``. What was done already, when the answer to it was lost, is done."""
+        if act.verb == "subscribe":
+            await self._subscribe(act)
+            return
         path = f"/v1/trials/{act.trial}"
         if act.verb == "publish":
             await self._ask(act, "PUT", f"{path}/draft", draft(act.trial))
         if not _is_done(act, await self._ask(act, "GET", path)):
             await self._ask(act, "POST", f"{path}/{act.verb}")
+
+    async def _subscribe(self, act: Act) -> None:
+        if not (await self._ask(act, "GET", "/v1/subscriptions"))["subscriptions"]:
+            await self._ask(act, "POST", "/v1/subscriptions", SUBSCRIPTION)
 
     async def _ask(self, act: Act, method: str, path: str, body: Any = None) -> Any:
         second = act.person != PUBLISHES
@@ -68,7 +75,7 @@ class TrialDesk:
         answer = await _answered(
             lambda: self.http.request(method, f"{self.system.trials_url}{path}", json=body, headers=headers)
         )
-        if answer.status_code != 200:
+        if not answer.is_success:
             raise StuckError(f"trials answered {answer.status_code} to {method} {path}: {answer.text}")
         return answer.json()
 

@@ -13,7 +13,7 @@ from chassis.pages import FIXED_HEADERS, page
 from standalone.demo import view
 from standalone.demo.equation import equation
 from standalone.demo.ledger import Entry, entries
-from standalone.demo.research import explained, shown_trials
+from standalone.demo.research import explained, reports, shown_trials
 from standalone.demo.show import Show
 from standalone.demo.story import CAST
 from standalone.mailbox import Message
@@ -92,6 +92,7 @@ async def _page(show: Show, row: str, match: str, person: str, tab: Tab) -> HTML
         worklist=await driver.staff.worklist(),
         trials=trials,
         trials_away=trials_away,
+        reports=[] if person else await reports(driver.staff),
         match=await explained(driver.staff, trials, match),
         view=view,
     )

@@ -32,6 +32,20 @@ async def explained(staff: Staff, trials: Iterable[Shown], chosen: str) -> Shown
         return None
 
 
+async def reports(staff: Staff) -> list[Shown]:
+    """What the coordinator who subscribed was told, oldest first: a pseudonym for each person."""
+    try:
+        own = (await staff.get(CEDARS, f"{staff.system.trials_url}/v1/subscriptions"))["subscriptions"]
+        told = [await staff.get(CEDARS, f"{staff.system.trials_url}{_reports(each)}") for each in own]
+    except AwayError:
+        return []
+    return [each for of in told for each in of["reports"]]
+
+
+def _reports(subscription: Shown) -> str:
+    return f"/v1/subscriptions/{subscription['subscription_id']}/reports?limit=1000"
+
+
 def _url(staff: Staff, path: str = "") -> str:
     return f"{staff.system.trials_url}/v1/trials{path}"
 

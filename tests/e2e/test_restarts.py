@@ -1,4 +1,4 @@
-"""Stop and start any part in the middle of the demo's events: the same mails come out, none twice."""
+"""Stop and start any part in the middle of the demo's events: the same mails and matches come out, none twice."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,19 @@ from standalone.demo.story import civil
 from standalone.system import Name
 from tests.support.eventually import eventually
 from tests.support.stage import STAGES, on_stage
-from tests.support.story import EQUATION, MAILS, NOT_SENT, mails_of, not_sent
+from tests.support.story import (
+    EQUATION,
+    MAILS,
+    MATCHED,
+    MATCHES,
+    NOT_SENT,
+    REPORTS,
+    mails_of,
+    matched,
+    matches_of,
+    not_sent,
+    reported,
+)
 
 Telling = Callable[[Driver], Awaitable[None]]
 """Tells one step of the story, with trouble in it."""
@@ -54,7 +66,11 @@ async def in_the_middle(driver: Driver) -> AsyncIterator[None]:
 
 TROUBLES: dict[str, Telling] = {
     "2027-02-26 09:00": restarts("intake"),
+    "2027-02-26 13:00": restarts("trials"),
     "2027-03-02 10:00": smtp_away,
+    "2027-03-04 10:00": restarts("trials"),
+    "2027-03-04 14:00": restarts("notifier"),
+    "2027-03-08 09:30": restarts("trials"),
     "2027-03-09 11:00": restarts("notifier"),
     "2027-03-12 11:15": restarts("notifier"),
 }
@@ -76,6 +92,8 @@ async def test_the_same_mails_come_out_whatever_is_restarted(stage: str, tmp_pat
         await driver.play()
         assert await mails_of(driver) == MAILS
         assert await not_sent(driver) == NOT_SENT
+        assert await matches_of(driver) == MATCHES
+        assert await reported(driver) == REPORTS
         assert str(await equation(driver.system)) == EQUATION
 
 
@@ -84,4 +102,6 @@ async def test_every_event_may_come_twice(tmp_path: Path) -> None:
         driver.twice = True
         await driver.play()
         assert await mails_of(driver) == MAILS
+        assert matched(driver) == MATCHED
+        assert await reported(driver) == REPORTS
         assert str(await equation(driver.system)) == EQUATION

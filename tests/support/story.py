@@ -1,15 +1,20 @@
 """What must come of the demo's story, worked out by hand from the policy as shipped; times are the recipient's."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
+
+from services.trials.tables import matches, trials
 from standalone.demo.driver import Driver
 from standalone.demo.ledger import Entry, entries
+from standalone.demo.research import reports
+from standalone.demo.story import PACIFIC
 
 EQUATION = (
-    "planned 34 = sent 13 + skipped 6 + cancelled 6 + missed 8 + failed 1 + uncertain 0 + open 0 (held 0): balanced"
+    "planned 36 = sent 15 + skipped 6 + cancelled 6 + missed 8 + failed 1 + uncertain 0 + open 0 (held 0): balanced"
 )
 
 
@@ -44,8 +49,42 @@ MAILS: dict[str, list[Mail]] = {
         Mail("2027-03-11 10:15", "Your appointment is cancelled", 0, ("appointment-cancellation",)),
     ],
     "Elena": [Mail("2027-03-12 11:15", "Your appointment is cancelled", 0, ("appointment-cancellation",))],
+    "Grace": [Mail("2027-03-04 14:00", "An update you asked for", 0, ("trial-invitation",))],
+    "Hana": [Mail("2027-03-08 09:30", "An update you asked for", 1, ("trial-invitation",))],
 }
 """Nobody else gets any."""
+
+MATCHES = {
+    ("Frank", "TEST-ICHD-1"): "deceased",
+    ("Grace", "TEST-ICHD-1"): "possible",
+    ("Hana", "TEST-ICHD-1"): "possible",
+    ("Grace", "TEST-CVF-1"): "eligible",
+    ("Hana", "TEST-CVF-1"): "eligible",
+}
+"""Every pair that trials store at the end: its verdict, or why it was withdrawn. Nobody without consent is in any."""
+
+MATCHED = [
+    ("2027-02-26 13:00", "Frank", "matches TEST-ICHD-1: every criterion is met"),
+    ("2027-02-26 13:00", "Grace", "may match TEST-ICHD-1: 3 criteria not known"),
+    ("2027-02-26 13:00", "Hana", "may match TEST-ICHD-1: 3 criteria not known"),
+    ("2027-03-02 08:00", "Frank", "the match with TEST-ICHD-1 is withdrawn"),
+    ("2027-03-04 10:00", "Grace", "matches TEST-CVF-1: every criterion is met"),
+    ("2027-03-04 10:00", "Hana", "may match TEST-CVF-1: 1 criterion not known"),
+    ("2027-03-08 09:30", "Hana", "matches TEST-CVF-1: every criterion is met"),
+]
+"""Each step of each match, in Los Angeles."""
+
+REPORTS = Counter(
+    {
+        ("report.found", "TEST-ICHD-1", "eligible"): 1,
+        ("report.found", "TEST-ICHD-1", "possible"): 2,
+        ("report.withdrawn", "TEST-ICHD-1", None): 1,
+        ("report.found", "TEST-CVF-1", "eligible"): 1,
+        ("report.found", "TEST-CVF-1", "possible"): 1,
+        ("report.changed", "TEST-CVF-1", "eligible"): 1,
+    }
+)
+"""What the subscribed coordinator is told, of three pseudonyms."""
 
 _LATER = {"Julia": "unverified_address", "Kai": "unverified_address", "Mia": "minor_review"}
 NOT_SENT: dict[str, list[tuple[str, str, str, str | None]]] = {
@@ -118,3 +157,23 @@ async def not_sent(driver: Driver) -> dict[str, list[tuple[str, str, str, str | 
         if each.state != "sent":
             found[each.person].append((_short(each), _local(each.due_at, each.zone), each.state, each.reason))
     return {person: sorted(ends, key=lambda end: (end[1], end[0])) for person, ends in found.items()}
+
+
+def matched(driver: Driver) -> list[tuple[str, str, str]]:
+    """What the story saw of matches."""
+    return [(_local(each.at, PACIFIC), each.person, each.said) for each in driver.matched]
+
+
+async def reported(driver: Driver) -> Counter[tuple[str, str, str | None]]:
+    """What the subscribed coordinator was told: type, trial, verdict."""
+    return Counter((each["type"], each["registry_id"], each.get("verdict")) for each in await reports(driver.staff))
+
+
+async def matches_of(driver: Driver) -> dict[tuple[str, str], str]:
+    """What trials store of pairs, by person and trial."""
+    joined = matches.join(trials, (matches.c.tenant == trials.c.tenant) & (matches.c.trial_id == trials.c.trial_id))
+    async with driver.system.trials.store.read() as connection:
+        rows = (await connection.execute(select(matches, trials.c.registry_id).select_from(joined))).all()
+    return {
+        (driver.posts.person_of(row.patient_id) or "?", row.registry_id): row.withdrawn or row.verdict for row in rows
+    }
