@@ -39,7 +39,7 @@ async def servers_of(kind: str) -> AsyncIterator[Outside | None]:
         return
     kafka = KafkaSettings(bootstrap=os.environ["TEST_KAFKA"])
     await apply(kafka, ALL_TOPICS.values())
-    await _skip_what_others_left(kafka)
+    await skip_what_others_left(kafka)
     async with postgresql_schema() as intake, postgresql_schema() as notifier, postgresql_schema() as trials:
         yield Outside(kafka, {"intake": intake, "notifier": notifier, "trials": trials})
 
@@ -53,7 +53,7 @@ async def _started(driver: Driver) -> AsyncIterator[Driver]:
         await driver.stop()
 
 
-async def _skip_what_others_left(kafka: KafkaSettings) -> None:
+async def skip_what_others_left(kafka: KafkaSettings) -> None:
     """Records of other tests are sealed with other keys: the groups begin where the topics end."""
     for topic in TOPICS.values():
         for group in topic.groups:
