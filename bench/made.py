@@ -1,7 +1,8 @@
 """Made-up trials and patients, by seed: about as many facts, and as deep criteria, as those of registries.
 
-A trial asks for one to three of 300 diagnoses, for ages, and for five to nine nested criteria over 40 facts. Of a usual
-patient four facts in five are known. No name, value or combination means anything.
+A trial asks for one to three of 1,000 diagnoses, so that of 50,000 about 100 name the same one; for ages; and for five
+to nine nested criteria over 40 facts. Of a usual patient four facts in five are known. No name, value or combination
+means anything.
 """
 
 import random
@@ -24,7 +25,7 @@ DERIVATIONS = {
     **AGES,
     **{f"days-since-{each}": Derived(label=each, derive="days-since", of=each) for each in (*DATES, *EVENTS)},
 }
-DIAGNOSES = [f"diagnosis-{each}" for each in range(300)]
+DIAGNOSES = [f"diagnosis-{each}" for each in range(1000)]
 VALUES = [f"value-{each}" for each in range(8)]
 THINGS = [f"thing-{each}" for each in range(40)]
 POOL = 20_000

@@ -4,9 +4,10 @@ A tree is compiled to closures once, because the same criteria are asked of many
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from schemas.criteria import Criterion, Kind
-from schemas.expressions import Atom, Count, DaysSince, Exists, Expression, Fact, Last
+from schemas.expressions import Atom, Count, DaysSince, Exists, Expression, Fact, Last, Op
 from services.trials.criteria import events
 from services.trials.criteria.compare import comparison
 from services.trials.criteria.nodes import joined
@@ -51,7 +52,14 @@ def judge_of(atom: Atom) -> Judge:
 
 
 def _fact(atom: Fact) -> Judge:
-    name, test = atom.fact, comparison(atom.op, atom.value)
+    first = atom.value[0] if isinstance(atom.value, tuple) else atom.value
+    return _of_fact(atom.fact, atom.op, atom.value, isinstance(first, bool))
+
+
+@lru_cache(maxsize=100_000)
+def _of_fact(name: str, op: Op, operand: object, of_truth: bool) -> Judge:
+    """One for all criteria that ask the same, which takes less than half of the memory. ``of_truth`` parts true from 1."""
+    test = comparison(op, operand)
 
     def judge(picture: Picture) -> Truth:
         value = picture.values.get(name)  # not picture.value(): this line takes most of the time of matching
