@@ -156,6 +156,15 @@ async def test_a_key_for_some_programs_changes_no_trial_that_is_for_all(room: Ro
     assert (counted["programs"], counted["eligible"]["text"]) == ([], "fewer than 5")
 
 
+async def test_a_key_for_another_program_sees_no_match_of_a_trial_that_is_for_all(room: Room) -> None:
+    _, match_id = await matched(room)
+    assert (await room.get(f"/v1/trials/{CVF}/matches", "narrow")).json()["matches"] == []
+    assert (await room.get(f"/v1/research-subjects?trial={CVF}", "narrow")).json()["total"] == 0
+    assert (await room.get(f"/v1/trials/{CVF}/matches/{match_id}", "narrow")).status_code == 404
+    moved = await room.post(f"/v1/trials/{CVF}/matches/{match_id}/workflow", {"state": "closed"}, "narrow")
+    assert moved.status_code == 404
+
+
 # matches
 
 
