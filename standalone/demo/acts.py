@@ -44,7 +44,7 @@ ACTS: tuple[Act, ...] = (
     Act(civil("2027-02-26 12:00"), PUBLISHES, "subscribe", "subscribes to matches"),
     Act(civil("2027-02-26 13:00"), PUBLISHES, "publish", "publishes TEST-ICHD-1", LOW_PRESSURE_TRIAL),
     Act(civil("2027-03-04 10:00"), PUBLISHES, "publish", "publishes TEST-CVF-1", FISTULA_TRIAL),
-    Act(civil("2027-03-04 14:00"), RELEASES, "release", "lets the invitations to TEST-CVF-1 go", FISTULA_TRIAL),
+    Act(civil("2027-03-04 14:00"), RELEASES, "release", "releases the invitations to TEST-CVF-1", FISTULA_TRIAL),
 )
 
 

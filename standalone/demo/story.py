@@ -50,7 +50,7 @@ CAST: Mapping[str, Person] = {
     "David": Person("Chen", KAISER, "1988-08-08", "booked late, moved twice, cancelled while a mail is claimed"),
     "Elena": Person("Novak", CEDARS, "1971-01-30", "no reminders wanted, but told of the cancellation"),
     "Frank": Person("Weber", CEDARS, "1986-12-12", "matches a trial, then dies: everything stops, one note for staff"),
-    "Grace": Person("Lindqvist", CEDARS, "1966-04-01", "matches a trial: invited once a second person lets it go"),
+    "Grace": Person("Lindqvist", CEDARS, "1966-04-01", "matches a trial: invited once a second person releases it"),
     "Hana": Person("Sato", CEDARS, "1994-07-19", "may match a trial: a fact recorded later decides"),
     "Ivan": Person("Petrov", CEDARS, "1965-09-09", "no consent to research contact: never matched, counted or shown"),
     "Julia": Person("Adler", CEDARS, "1982-03-03", "shares an address, so mail waits", mailbox="family@example.org"),

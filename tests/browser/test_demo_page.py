@@ -64,6 +64,37 @@ async def test_the_page_tells_the_story_and_why(page: Page, tmp_path: Path) -> N
         assert not outside
 
 
+async def test_the_page_shows_trials_and_why_somebody_matches(page: Page, tmp_path: Path) -> None:  # noqa: F811
+    complaints, outside = watch(page)
+    async with demo_page(tmp_path) as (show, url):
+        while show.driver.clock.now() < civil("2027-03-04 14:00"):
+            await show.driver.step()
+        await page.goto(url)
+        trials = page.get_by_role("region", name="Trials")
+        await expect(trials).to_contain_text("invitations released")
+        await expect(trials).to_contain_text("invitations wait for a second person")
+        await expect(trials).to_contain_text("Frank withdrawn")
+        await expect(page.locator(".story")).not_to_contain_text("Ivan matches")
+        await expect(trials).not_to_contain_text("Ivan")
+        await trials.get_by_text("What Nora’s subscription was told (6)").click()
+        await expect(trials).to_contain_text("TEST-ICHD-1: withdrawn")
+        await trials.get_by_role("link", name="Hana possible").first.click()
+        why = page.get_by_role("complementary", name="Why it matches")
+        await expect(why).to_contain_text("Hana and TEST-CVF-1")
+        await expect(why).to_contain_text("To be asked: pregnant.")
+        await expect(why.get_by_role("listitem").filter(has_text="not: pregnant")).to_contain_text("?")
+        await expect(why.get_by_role("listitem").filter(has_text="leak type is")).to_contain_text("✓")
+        await expect(why).not_to_contain_text("1994")
+        assert not await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        await why.get_by_role("link", name="Close").click()
+        await trials.get_by_role("link", name="Frank withdrawn").click()
+        await expect(why).to_contain_text("doesn’t stand any more")
+        await page.goto(f"{url}?person=Ivan")
+        await expect(trials).to_contain_text("Ivan is in no match.")
+        assert not complaints
+        assert not outside
+
+
 async def test_mail_waits_while_smtp_is_stopped_and_the_story_starts_again(
     page: Page,  # noqa: F811 - the fixture
     tmp_path: Path,
