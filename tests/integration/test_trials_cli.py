@@ -1,6 +1,7 @@
 """``upright trials …`` as typed at a terminal, against a real service that listens."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -201,6 +202,19 @@ def test_criteria_that_name_an_unknown_fact_are_named(tmp_path: Path) -> None:
     assert said.status == 1
     assert "NCT00000001: criterion i1: expression: leak-typ: isn't in the program's vocabulary" in said.err
     assert [json.loads(line)["unknown"] for line in said.out.splitlines()] == [["i1"], ["i1"]]
+
+
+def test_the_files_that_the_documentation_shows_are_judged_as_it_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "trials.md").read_text("utf-8")
+    trial, patients, line = re.findall(r"```(?:yaml|json)\n(.*?)```", page, re.S)
+    (tmp_path / "trial.yaml").write_text(trial)
+    (tmp_path / "patients.json").write_text(patients)
+    asked = ("--trials", str(tmp_path / "trial.yaml"), "--patients", str(tmp_path / "patients.json"))
+    said = Terminal().run("trials", "evaluate", *asked, "--as-of", "2027-03-16")
+    first, second = map(json.loads, said.out.splitlines())
+    assert (said.status, first.keys()) == (0, json.loads(line).keys())
+    assert (first["verdict"], first["unknown"]) == ("possible", ["e1"]), "pregnancy, and a patch without a date"
+    assert second["unknown"] == ["age", "sex", "i1", "e1"]
 
 
 @pytest.mark.parametrize("command", [["trials"], ["trials", "import"], ["trials", "evaluate"], ["trials", "explain"]])
