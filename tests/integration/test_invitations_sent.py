@@ -24,6 +24,7 @@ from schemas.patient import ConsentScope
 from schemas.registry import NOTIFIER_REQUESTS, TRIALS_CATALOG
 from schemas.trials import ApprovalStatus, RecruitmentStatus
 from services.notifier.answers import stop_trials
+from services.notifier.context import mail_of
 from services.notifier.explain import sentences
 from services.notifier.links import Link
 from services.notifier.making import make
@@ -94,6 +95,16 @@ async def test_a_request_becomes_one_mail_in_approved_words(store_settings: Stor
         assert patient not in smtp.mails[0].content.decode()
         [sent] = await outcomes(desk, "delivery.sent")
         assert DeliveryOutcome.strict_json(sent).delivery.request_id == request.data.request_id
+
+
+async def test_an_invitation_is_in_the_language_of_its_approval(store_settings: StoreSettings) -> None:
+    async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
+        trial = new_id()
+        desk.know(desk.trial(trial, approval={"language": "es"}))
+        await desk.hear(desk.request(await person(desk), trial, language="es"))
+        ready = await check(desk, await claim(desk))
+        assert ready is not None
+        assert mail_of(ready.sending).locale == "es"
 
 
 async def test_the_same_request_again_sends_nothing_more(store_settings: StoreSettings) -> None:

@@ -230,6 +230,12 @@ def test_only_words_that_are_approved_now_go_out(trials: Mapping[str, KnownTrial
     assert ask(trials=trials) == answer
 
 
+def test_words_are_approved_in_one_language_each() -> None:
+    spanish = replace(TRUTH, requests=(replace(ASKED, language="es"),))
+    assert ask(spanish) == No(Reason.APPROVAL_UNKNOWN, S.HELD)
+    assert ask(spanish, trials=approved(language="es")) == Go(0)
+
+
 def test_the_last_day_of_an_approval_ends_at_midnight_in_the_programs_zone() -> None:
     last = approved(valid_until=date(2027, 3, 1))
     tonight, tomorrow = at("2027-03-01 23:59"), at("2027-03-02 00:00")

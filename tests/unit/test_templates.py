@@ -59,6 +59,12 @@ def test_at_tier_0_a_template_does_not_get_what_gives_something_away() -> None:
     assert set(variables(a_mail(tier=1), Locale("en"))) == set(VARIABLES)
 
 
+def test_nothing_of_a_trial_is_given_to_an_invitation_at_tier_0() -> None:
+    of_the_trial = {"approved", "approval_id", "approval_until", "trial_contact"}
+    given = [set(variables(a_mail(Kind.TRIAL_INVITATION, tier), Locale("en"))) & of_the_trial for tier in (0, 1)]
+    assert given == [set(), of_the_trial]
+
+
 def test_a_variable_that_is_not_there_is_an_error_and_never_an_empty_word() -> None:
     with pytest.raises(UndefinedError):
         environment().from_string("Hello {{ given_name }}").render(variables(a_mail(tier=0), Locale("en")))
