@@ -24,6 +24,9 @@ ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking",
 SHOWN = ("Ana", "appointment-reminder", "P14D")
 """The row that is chosen on the page."""
 
+MATCHED = ("Hana", "TEST-ICHD-1")
+"""The match whose reasons are shown."""
+
 MAILS = {
     "mail-reminder-tier0": ("Ben", "appointment-reminder", "P7D"),
     "mail-reminder-tier1": ("Ana", "appointment-reminder", "P3D"),
@@ -32,6 +35,8 @@ MAILS = {
     "mail-late-booking": ("David", "late-booking", "P3D"),
     "mail-change": ("David", "appointment-change", None),
     "mail-cancellation": ("David", "appointment-cancellation", None),
+    "mail-invitation-tier0": ("Grace", "trial-invitation", None),
+    "mail-invitation-tier1": ("Hana", "trial-invitation", None),
 }
 
 
@@ -58,7 +63,12 @@ async def _browse(show: Show, url: str, folder: Path) -> None:
     row = _find(ledger, SHOWN).delivery_id
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        pages = {"demo": (f"?row={row}#row-{row}", DESK), "demo-phone": ("?person=David", PHONE)}
+        match = next(each.match_id for each in show.driver.matched if (each.person, each.trial) == MATCHED)
+        pages = {
+            "demo": (f"?row={row}#row-{row}", DESK),
+            "demo-phone": ("?person=David", PHONE),
+            "demo-trials": (f"?match={match}#trials", DESK),
+        }
         for name, (query, size) in pages.items():
             page = await _open(browser, f"{url}/demo{query}", size)
             await page.screenshot(path=folder / f"{name}.png")

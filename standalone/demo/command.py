@@ -22,6 +22,7 @@ from standalone.demo.story import CAST
 from standalone.demo.timeline import tell_changes, tell_seen
 from standalone.process import FolderInUseError, logging_to, own_folder, run
 from standalone.running import write_running
+from standalone.start_page import write_header_files
 from standalone.system import NotReadyError
 from standalone.terminal import paint, say, step
 from standalone.web import server, with_mailbox
@@ -98,6 +99,7 @@ def _let_others_in(folder: Path, show: Show) -> None:
 
     def write() -> None:
         driver = show.driver
+        write_header_files(driver.system)
         write_running(folder, driver.system, {name.lower(): driver.posts.id_of(name, "patient") for name in CAST})
 
     write()

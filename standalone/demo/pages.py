@@ -15,9 +15,10 @@ from standalone.demo.equation import equation
 from standalone.demo.ledger import Entry, entries
 from standalone.demo.research import explained, reports, shown_trials
 from standalone.demo.show import Show
-from standalone.demo.story import CAST
+from standalone.demo.story import CAST, CEDARS
 from standalone.mailbox import Message
 from standalone.mailbox.view import source
+from standalone.start_page import header_file
 
 Tab = Literal["html", "text", "source", "calendar"]
 Button = Literal["next", "play", "again", "smtp", "twice"]
@@ -71,6 +72,7 @@ async def _page(show: Show, row: str, match: str, person: str, tab: Tab) -> HTML
     ledger, messages = await entries(driver.system, driver.posts), driver.system.mailbox.messages
     chosen = next((each for each in ledger if each.delivery_id == row), None)
     mail = _mail_of(chosen, messages)
+    key_file = header_file(driver.system, driver.system.programs[CEDARS].tenant)
     trials, trials_away = await shown_trials(driver.staff, person)
     return page(
         "demo/demo.html",
@@ -93,6 +95,8 @@ async def _page(show: Show, row: str, match: str, person: str, tab: Tab) -> HTML
         trials=trials,
         trials_away=trials_away,
         reports=[] if person else await reports(driver.staff),
+        coordinators=f"{driver.system.trials_url}/trials",
+        key_file=key_file if key_file.exists() else None,
         match=await explained(driver.staff, trials, match),
         view=view,
     )
