@@ -58,7 +58,7 @@ def _fact(atom: Fact) -> Judge:
 
 @lru_cache(maxsize=100_000)
 def _of_fact(name: str, op: Op, operand: object, of_truth: bool) -> Judge:
-    """One for all criteria that ask the same, which takes less than half of the memory. ``of_truth`` parts true from 1."""
+    """One for all criteria that ask the same: less than half of the memory. ``of_truth`` parts true from 1."""
     test = comparison(op, operand)
 
     def judge(picture: Picture) -> Truth:
