@@ -254,6 +254,29 @@ async def test_a_summary_waits_until_all_patients_are_compared_and_all_of_it_was
     assert (await told(room, mine["subscription_id"]))[-1]["summary"] == {"found": 2, "withdrawn": 1}
 
 
+async def test_a_summary_waits_for_patients_who_are_not_compared_yet(desk: Research, room: Room) -> None:
+    await desk.publish(CVF, easier("type-3"))
+    mine = await subscribe(room)
+    await desk.work()
+    early, _late = await desk.admit(leak_type="type-3"), await desk.admit(leak_type="type-3")
+    await follow(desk)
+    await desk.publish(CVF, easier("type-2"))
+    await desk.hear(desk.facts(early, "visit", pregnant=False))
+    await follow(desk)
+    assert await desk.trials.subscribed.summaries.wave() == 0
+    await summaries(desk)
+    assert (await told(room, mine["subscription_id"]))[-1]["summary"] == {"withdrawn": 2}
+
+
+async def test_a_trial_that_a_subscription_does_not_name_leaves_no_trace_in_it(desk: Research, room: Room) -> None:
+    await desk.publish(CVF)
+    await subscribe(room, trials=["TEST-ICHD-1"])
+    await desk.admit(**FISTULA)
+    assert await follow(desk) == 1
+    async with desk.trials.store.read() as connection:
+        assert (await connection.execute(select(told_table))).all() == []
+
+
 async def test_a_withdrawn_consent_is_told_at_once_though_a_change_is_being_worked_off(
     desk: Research, room: Room
 ) -> None:
