@@ -5,9 +5,10 @@ whoever judges asks again under the patients' locks.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from itertools import islice
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -22,6 +23,8 @@ from services.trials.index import PatientIndex
 from services.trials.judging import personal, see
 from services.trials.store.patients import PatientKey, list_changed, read_patients
 from services.trials.store.subjects import load_known
+
+T = TypeVar("T")
 
 OVERLAP = timedelta(seconds=90)
 """Read again: what was judged just before we last looked may have been committed after."""
@@ -59,6 +62,12 @@ class People:
                 locked = await read_patients(connection, wave, self._master)
                 self._take(await load_known(connection, locked.values()))
             self._since = now
+
+    async def ask(self, question: Callable[["People"], T]) -> T:
+        """Catch up, then answer in a thread, because thousands of patients take a while; nothing changes meanwhile."""
+        await self.catch_up()
+        async with self._turn:
+            return await asyncio.to_thread(question, self)
 
     def _take(self, known: dict[PatientKey, Known]) -> None:
         now = self._clock.now()

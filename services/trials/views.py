@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from schemas.criteria import Status
+from schemas.criteria import Eligibility, Status
 from schemas.vocabulary import Vocabulary
 from services.trials.catalogue import is_open
 from services.trials.criteria.lint import Problem
@@ -63,10 +63,7 @@ def trial_whole(each: StoredTrial, problems: Iterable[Problem], vocabulary: Voca
         "draft": each.draft.model_dump(mode="json"),
         "draft_tag": draft_tag(each),
         "published": each.published.model_dump(mode="json") if each.published else None,
-        "sentences": {
-            one.id: sentence(one, vocabulary)
-            for one in (*structured(each.draft.eligibility), *each.draft.eligibility.every())
-        },
+        "sentences": sentences(each.draft.eligibility, vocabulary),
         "record": {
             "conditions": list(record.conditions), "eligibility_text": record.eligibility_text,
             "last_update": record.last_update.isoformat() if record.last_update else None,
@@ -74,6 +71,15 @@ def trial_whole(each: StoredTrial, problems: Iterable[Problem], vocabulary: Voca
         },
         "problems": [problem(one) for one in problems],
     }  # fmt: skip
+
+
+def sentences(eligibility: Eligibility, vocabulary: Vocabulary) -> dict[str, str]:
+    """By criterion in the trial's order, age and sex first; a cohort's own as ``cohort.criterion``: two cohorts may have
+    criteria of one name.
+    """
+    named = {each.id: each for each in (*structured(eligibility), *eligibility.criteria)}
+    named |= {f"{cohort.id}.{each.id}": each for cohort in eligibility.cohorts for each in cohort.criteria}
+    return {name: sentence(each, vocabulary) for name, each in named.items()}
 
 
 def problem(each: Problem) -> dict[str, Any]:

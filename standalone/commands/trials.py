@@ -182,14 +182,20 @@ def _print(found: dict[str, Any]) -> None:
     screen.say(f"{found['registry_id']}: {found['title']}", "bold")
     screen.say(f"{found['status']}, {'open' if found['open'] else 'closed'}", indent=2)
     draft = found["draft"]["eligibility"]
-    for cohort in ({"name": None, "criteria": draft["criteria"]}, *draft["cohorts"]):
-        if cohort["name"]:
+    for cohort in ({"id": None, "criteria": draft["criteria"]}, *draft["cohorts"]):
+        if cohort["id"]:
             screen.say(f"cohort {cohort['name']}", "bold")
         for each in cohort["criteria"]:
             style = "yellow" if each["status"] == "unparsed" else ""
-            screen.say(f"{each['id']} ({each['kind']}): {found['sentences'][each['id']]}", style, indent=2)
+            screen.say(
+                f"{each['id']} ({each['kind']}): {found['sentences'][_name(cohort['id'], each['id'])]}", style, indent=2
+            )
     for each in found["problems"]:
         screen.note(f"criterion {each['criterion']}: {each['field']}: {each['reason']}", "red" if each["error"] else "")
+
+
+def _name(cohort: str | None, criterion: str) -> str:
+    return f"{cohort}.{criterion}" if cohort else criterion
 
 
 @app.command()

@@ -100,6 +100,30 @@ async def test_the_funnel_loses_at_the_criterion_that_rules_out(room: Room) -> N
     assert found["e4"] == ("fewer than 5", "5 to 9")
 
 
+async def test_the_funnel_goes_into_each_cohort_by_itself(room: Room) -> None:
+    fistula = {"id": "i1", "kind": "inclusion", "expression": FACT}
+    other = {"id": "i1", "kind": "inclusion", "expression": FACT | {"value": ["type-1"]}}
+    cohorts = [{"id": "a", "name": "A", "criteria": [fistula]}, {"id": "b", "name": "B", "criteria": [other]}]
+    shared = [{"id": "i0", "kind": "inclusion", "text": "to be checked"}]
+    await drafted(room, eligibility={"criteria": shared, "cohorts": cohorts})
+    for _ in range(5):
+        await room.desk.admit(**FISTULA)
+    stages = (await room.get(f"/v1/trials/{CVF}/funnel")).json()["stages"]
+    told = [(each["criterion"], each["cohort"], each["unparsed"], each["left"]["at_least"]) for each in stages]
+    assert told == [("i0", None, True, 5), ("i1", "A", False, 5), ("i1", "B", False, 0)]
+    assert [each["sentence"] for each in stages][1:] == [
+        "leak type is type 3 (CSF-venous fistula)", "leak type is type 1 (ventral dural tear)",
+    ]  # fmt: skip
+    shown = (await room.get(f"/v1/trials/{CVF}")).json()["sentences"]
+    assert shown.keys() == {"i0", "a.i1", "b.i1"}
+    await room.post(f"/v1/trials/{CVF}/publish")
+    await room.desk.work()
+    (match, *_) = (await room.get(f"/v1/trials/{CVF}/matches")).json()["matches"]
+    why = (await room.get(f"/v1/trials/{CVF}/matches/{match['match_id']}")).json()
+    marks = [(each["cohort"], each["mark"], each["falsified_by"]) for each in why["criteria"]]
+    assert (why["cohort"], marks) == ("a", [(None, "?", []), ("A", "✓", []), ("B", "✗", ["leak type"])])
+
+
 async def test_missing_facts_are_ranked_by_how_many_patients_they_decide(room: Room) -> None:
     await drafted(room)
     without = {name: value for name, value in FISTULA.items() if name != "pregnant"}

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,8 +17,6 @@ from services.trials import views
 from services.trials.acts import readable
 from services.trials.checking import check
 from services.trials.counting import Counts, count, funnel, possible
-from services.trials.criteria.structured import structured
-from services.trials.criteria.text import sentence
 from services.trials.drafts import CountPosted
 from services.trials.explaining import labels
 from services.trials.facts.picture import Picture
@@ -119,33 +118,30 @@ def with_posted(draft: TrialState, posted: CountPosted) -> TrialState:
 
 async def counted(resources: Resources, coordinator: Caller, draft: TrialState) -> Counts:
     """Exact counts in the caller's programs: to be masked before they are told."""
-    await resources.people.catch_up()
     programs = reached(resources.offers, coordinator.scope, draft.programs)
-    return count(resources.people, programs, draft.eligibility)
+    return await resources.people.ask(lambda people: count(people, programs, draft.eligibility))
 
 
 async def losses(resources: Resources, coordinator: Caller, draft: TrialState) -> list[Loss]:
     """The funnel of a draft."""
-    await resources.people.catch_up()
     programs = reached(resources.offers, coordinator.scope, draft.programs)
-    vocabulary = _vocabulary(resources, programs)
-    every = (*structured(draft.eligibility), *draft.eligibility.every())
-    said = {each.id: sentence(each, vocabulary) for each in every}
+    stages = await resources.people.ask(lambda people: funnel(people, programs, draft.eligibility))
+    said = views.sentences(draft.eligibility, _vocabulary(resources, programs))
     return [
-        Loss(each.criterion, each.cohort, said[each.criterion], masked(each.lost), masked(each.left), each.unparsed)
-        for each in funnel(resources.people, programs, draft.eligibility)
+        Loss(each.criterion, each.cohort, sentence, masked(each.lost), masked(each.left), each.unparsed)
+        for each, sentence in zip(stages, said.values(), strict=True)
     ]
 
 
 async def yields(resources: Resources, coordinator: Caller, draft: TrialState) -> list[Yield]:
     """Missing facts by the number of patients for whom each would decide this trial."""
-    await resources.people.catch_up()
     decides: Counter[str] = Counter()
     to_eligible: Counter[str] = Counter()
     programs = reached(resources.offers, coordinator.scope, draft.programs)
     left = MOST_ASKED
     for code in programs:
-        ids = sorted(possible(resources.people, [code], draft.eligibility))[:left]
+        asked = partial(possible, programs=[code], eligibility=draft.eligibility)
+        ids = sorted(await resources.people.ask(asked))[:left]
         left -= len(ids)
         pictures = await _pictures(resources, coordinator.scope.tenant, code, ids)
         for verdicts in await asyncio.to_thread(_settled, draft.eligibility, pictures):
