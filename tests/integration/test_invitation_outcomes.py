@@ -98,6 +98,13 @@ async def test_an_invitation_that_went_out_before_it_could_be_withdrawn_is_sent(
     assert (await standing(desk))[0] == "sent"
 
 
+async def test_a_withdrawn_invitation_that_was_not_sent_stays_withdrawn(desk: Research) -> None:
+    grace, request_id = await invited(desk)
+    await desk.hear(desk.patient(grace, status=PatientStatus.DECEASED))
+    await hear(desk, outcome(desk, grace, "skipped", request_id, reason="deceased"))
+    assert (await standing(desk))[0] == "withdrawn"
+
+
 async def test_what_a_coordinator_noted_since_is_kept(desk: Research) -> None:
     grace, request_id = await invited(desk)
     async with desk.trials.store.write() as connection:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from chassis.errors import Unavailable
+from chassis.scope import Scope
 from chassis.settings import StoreSettings
 from schemas.criteria import Criterion, Eligibility, Kind
 from schemas.expressions import Fact, Op
@@ -17,6 +18,7 @@ from schemas.registry import TRIALS_DIGESTS, TRIALS_OUTCOMES
 from schemas.trials import RecruitmentStatus, TrialSite
 from services.trials.subscription import Channel, Filter
 from services.trials.subscriptions.desk import Wanted
+from services.trials.subscriptions.posted import within
 from services.trials.tables import reports, revisions, subscriptions
 from services.trials.tables import told as told_table
 from tests.support.coordinating import CVF, FISTULA, Room, coordinators
@@ -190,15 +192,16 @@ async def test_who_subscribes_after_a_trial_was_closed_and_opened_again_is_told_
     desk: Research, room: Room
 ) -> None:
     await desk.publish(CVF)
-    gone = await desk.admit(**FISTULA)
+    gone = [await desk.admit(**FISTULA), await desk.admit(**FISTULA)]
     desk.clock.advance_to(desk.clock.now() + timedelta(minutes=1))
     await desk.admit(**FISTULA)
     await desk.publish(CVF, status=RecruitmentStatus.TERMINATED)
     await desk.work()
-    await desk.hear(desk.facts(gone, **{**FISTULA, "anticoagulated": True}))
+    for each in gone:
+        await desk.hear(desk.facts(each, **{**FISTULA, "anticoagulated": True}))
     await desk.publish(CVF)
     await desk.work()
-    assert await desk.pairs(gone) == {CVF: "(trial_closed)"}
+    assert [await desk.pairs(each) for each in gone] == [{CVF: "(trial_closed)"}] * 2
     mine = await subscribe(room)
     assert names(await told(room, mine["subscription_id"])) == ["found"]
 
@@ -365,6 +368,18 @@ async def test_a_key_for_some_programs_subscribes_to_these_alone(desk: Research,
     assert refused.json()["errors"][0]["pointer"].startswith("#/programs")
     elsewhere = {"name": "x", "channel": "sse", "programs": [desk.program]}
     assert (await room.post("/v1/subscriptions", elsewhere, "other")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("wanted", "allowed", "seen"),
+    [(None, None, True), (("a1b2",), None, True), (("a1b2",), {"a1b2", "c3d4"}, True), (None, {"a1b2"}, False),
+     (("a1b2", "c3d4"), {"a1b2"}, False)],
+)  # fmt: skip
+def test_a_key_that_lost_a_program_sees_no_subscription_to_it(
+    wanted: tuple[str, ...] | None, allowed: set[str] | None, seen: bool
+) -> None:
+    scope = Scope("cedars", None if allowed is None else frozenset(allowed))
+    assert within(Filter(programs=wanted), scope) is seen
 
 
 @pytest.mark.parametrize(
