@@ -74,8 +74,8 @@ def trial_whole(each: StoredTrial, problems: Iterable[Problem], vocabulary: Voca
 
 
 def sentences(eligibility: Eligibility, vocabulary: Vocabulary) -> dict[str, str]:
-    """By criterion in the trial's order, age and sex first; a cohort's own as ``cohort.criterion``: two cohorts may have
-    criteria of one name.
+    """By criterion in the trial's order, age and sex first; a cohort's own as ``cohort.criterion``, because two may
+    have criteria of one name.
     """
     named = {each.id: each for each in (*structured(eligibility), *eligibility.criteria)}
     named |= {f"{cohort.id}.{each.id}": each for cohort in eligibility.cohorts for each in cohort.criteria}

@@ -1,10 +1,12 @@
 """A coordinator over HTTP: from a registry's record to a pseudonymous match with its reasons, on a real store."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -392,3 +394,16 @@ async def test_facts_in_the_wrong_unit_from_the_future_or_in_conflict_are_unknow
     assert (match["verdict"], match["unknown"]) == ("possible", ["i1", "i2", "i3"])
     why = (await room.get(f"/v1/trials/{CVF}/matches/{match['match_id']}")).json()
     assert why["criteria"][1]["facts"][0]["value"] == "sources contradict each other"
+
+
+async def test_the_openapi_document_shows_the_bodies_and_every_reference_in_it_leads_somewhere(room: Room) -> None:
+    document = (await room.http.get("/openapi.json")).json()
+    put = document["paths"]["/v1/trials/{registry_id}/draft"]["put"]["requestBody"]
+    assert "eligibility" in put["content"]["application/json"]["schema"]["properties"]
+    references = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document))
+    assert references
+    for reference in references:
+        part = document
+        for step in unquote(reference).split("/"):
+            part = part[step.replace("~1", "/").replace("~0", "~")]
+    assert not [path for path in document["paths"] if path.startswith("/trials")], "pages are no API"

@@ -26,10 +26,13 @@ from services.trials.matching.deciding import settled
 from services.trials.matching.verdict import Matcher, Verdict
 from services.trials.posted import read_count
 from services.trials.resources import Resources
+from services.trials.routes.documented import body_of
 from services.trials.routes.trials import Coordinator, RegistryId
 from services.trials.scoping import reached
 from services.trials.store.patients import read_patients
 from services.trials.store.subjects import load_known
+
+FEASIBILITY = "/v1/trials/{registry_id}/feasibility"
 
 MOST_ASKED = 500
 """Patients whose missing facts are looked at one by one."""
@@ -61,7 +64,7 @@ def router(resources: Resources) -> APIRouter:
     """The routes of counts."""
     routes = APIRouter()
 
-    @routes.post("/v1/trials/{registry_id}/feasibility")
+    @routes.post(FEASIBILITY, openapi_extra=body_of(CountPosted, "post", FEASIBILITY, required=False))
     async def post_feasibility(registry_id: RegistryId, request: Request, coordinator: Coordinator) -> dict[str, Any]:
         posted = read_count(registry_id, await request.body())
         draft = with_posted(await draft_of(resources, coordinator, registry_id), posted)

@@ -10,10 +10,12 @@ from chassis.problems import Problem
 from services.trials import views
 from services.trials.acts import publish, readable, release, save, take
 from services.trials.checking import check
+from services.trials.drafts import DraftPosted
 from services.trials.posted import read_draft
 from services.trials.registry.records import Read, read_records
 from services.trials.resources import Resources
 from services.trials.routes import COORDINATOR
+from services.trials.routes.documented import RECORDS, body_of
 from services.trials.scoping import may_read, vocabularies
 from services.trials.store.catalogue import StoredTrial
 from services.trials.store.desk import list_page
@@ -21,6 +23,8 @@ from services.trials.store.desk import list_page
 Coordinator = Annotated[Caller, Depends(caller(COORDINATOR))]
 RegistryId = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9-]{2,30}$")]
 """Public, and the only name of a trial in a URL."""
+
+DRAFT = "/v1/trials/{registry_id}/draft"
 
 MOST_RECORDS = 1_000
 """In one request: as many as the registry gives on a page."""
@@ -30,7 +34,7 @@ def router(resources: Resources) -> APIRouter:
     """The routes of the catalogue."""
     routes = APIRouter()
 
-    @routes.post("/v1/trials/import")
+    @routes.post("/v1/trials/import", openapi_extra=RECORDS)
     async def post_import(request: Request, coordinator: Coordinator) -> dict[str, Any]:
         if coordinator.scope.programs is not None:
             raise Problem(403, "whole_tenant", "Records are for all programs of a tenant: this key is for some.")
@@ -55,7 +59,7 @@ def router(resources: Resources) -> APIRouter:
         async with resources.store.read() as connection:
             return whole(resources, await readable(connection, coordinator, registry_id))
 
-    @routes.put("/v1/trials/{registry_id}/draft")
+    @routes.put(DRAFT, openapi_extra=body_of(DraftPosted, "put", DRAFT))
     async def put_draft(
         registry_id: RegistryId, request: Request, coordinator: Coordinator,
         if_match: Annotated[str | None, Header(max_length=100)] = None,
