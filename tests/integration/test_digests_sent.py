@@ -14,7 +14,13 @@ from chassis.tracing import span
 from schemas.outcomes import DeliveryState
 from services.notifier.smtp import Phase, Receipt, Verdict
 from services.notifier.store.claims import LostClaimError
-from services.notifier.store.digests import begin_sending_digest, claim_digest, end_overdue, record_digest
+from services.notifier.store.digests import (
+    begin_sending_digest,
+    claim_digest,
+    end_overdue,
+    put_off_digest,
+    record_digest,
+)
 from services.notifier.tables import arming, digests, suppressions
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.digests import TO, a_request, ask, becomes, mailing, open_desk, rows
@@ -66,12 +72,16 @@ async def test_a_refused_digest_has_failed_and_its_address_is_written_to_no_more
         await ask(desk)
         row = await becomes(desk, "failed")
         assert (row.code, row.enhanced, row.content) == (550, "5.1.1", None)
+        await eventually(lambda: counted(desk, "failed"))
         assert [each.code for each in await read(desk, select(suppressions))] == ["5.1.1"]
         smtp.behave()
         await force(desk, digests.delete())
         await ask(desk)
         await becomes(desk, "planned", "suppressed")
         assert smtp.mails == []
+        await force(desk, suppressions.delete())
+        await force(desk, update(digests).values(not_before=None))
+        await becomes(desk, "sent")
 
 
 async def test_a_refusal_that_is_not_the_addresss_suppresses_nobody(store_settings: StoreSettings) -> None:
@@ -106,6 +116,7 @@ async def test_a_digest_of_which_nobody_knows_whether_it_arrived_is_not_sent_aga
         smtp.script("dot", Deed.KEEP_AND_DROP)
         await ask(desk, request := a_request(desk))
         await becomes(desk, "uncertain")
+        await eventually(lambda: counted(desk, "uncertain"))
         await ask(desk, request, a_request(desk, to="other@example.org"))
         await eventually(lambda: len(smtp.mails) == 2)
         assert [mail.recipients for mail in smtp.mails] == [(TO,), ("other@example.org",)]
@@ -122,13 +133,23 @@ async def test_a_digest_nobody_could_send_in_time_is_missed(store_settings: Stor
         desk.notifier.digest_sender.nudge()
         row = await becomes(desk, "missed")
         assert (row.content, row.ended_at, smtp.mails) == (None, desk.clock.now(), [])
+        await eventually(lambda: counted(desk, "missed"))
+
+
+def counted(desk: Clinic, state: str) -> bool:
+    """Whether one digest in that state is in the metrics."""
+    labels = f'kind="coordinator-digest",reason="",service="notifier",state="{state}"'
+    return (
+        f"upright_deliveries_total{{{labels}}} 1.0"
+        in desk.notifier.digest_sender.metrics.registry.exposition().decode()
+    )
 
 
 async def test_what_expires_while_it_is_claimed_does_not_enter_sending(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, 1) as desk:
         await ask(desk)
         async with desk.notifier.store.write() as connection:
-            claim = await claim_digest(connection, desk.clock.now(), new_id())
+            claim = await claim_digest(connection, new_id())
         assert claim is not None
         later = desk.clock.now() + timedelta(hours=24)
         async with desk.notifier.store.write() as connection:
@@ -144,7 +165,7 @@ async def test_an_installation_that_was_not_responsible_yet_sends_nothing(
         await force(desk, update(arming).values(armed_at=armed_at) if armed_at else arming.delete())
         await ask(desk)
         async with desk.notifier.store.write() as connection:
-            assert await claim_digest(connection, desk.clock.now(), new_id()) is None
+            assert await claim_digest(connection, new_id()) is None
 
 
 @pytest.mark.parametrize("changes", [{"program": "x8r3n1"}, {"tenant": "kaiser"}])
@@ -186,6 +207,14 @@ async def test_a_relay_that_is_away_costs_no_attempt(store_settings: StoreSettin
             await force(desk, update(digests).values(not_before=None))
             await becomes(desk, "sent")
         assert len(smtp.mails) == 1
+
+
+async def test_a_relay_that_wants_another_login_costs_no_attempt(store_settings: StoreSettings) -> None:
+    async with open_desk(store_settings) as (desk, smtp):
+        smtp.script("mail", "530 5.7.0 authentication required")
+        await ask(desk)
+        await eventually(lambda: tried(desk, "unsent"))
+        assert (await becomes(desk, "planned")).attempts == 0
 
 
 async def put_off(desk: Clinic) -> bool:
@@ -235,13 +264,32 @@ async def test_what_a_killed_process_had_only_claimed_is_sent_once_by_another(st
     async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
         await ask(desk)
         async with desk.notifier.store.write() as connection:
-            assert await claim_digest(connection, desk.clock.now(), new_id())
+            assert await claim_digest(connection, new_id())
         async with desk.notifier.store.write() as connection:
-            assert await claim_digest(connection, desk.clock.now(), new_id()) is None
+            assert await claim_digest(connection, new_id()) is None
         await force(desk, update(digests).values(lease_until=database_now(-1)))
         async with mailing(desk):
             await becomes(desk, "sent")
         assert len(smtp.mails) == 1
+
+
+async def test_who_lost_a_claim_can_change_nothing_any_more(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, 1) as desk:
+        await ask(desk)
+        now, yes = desk.clock.now(), Receipt(Verdict.ACCEPTED, Phase.DOT, 250)
+        async with desk.notifier.store.write() as connection:
+            lost = await claim_digest(connection, new_id())
+            await connection.execute(update(digests).values(lease_until=database_now(-1)))
+            await end_overdue(connection, now)
+            mine = await claim_digest(connection, new_id())
+            assert lost is not None
+            assert mine is not None
+            await put_off_digest(connection, lost, 0)
+            with pytest.raises(LostClaimError):
+                await begin_sending_digest(connection, lost, now, {}, 60)
+            await begin_sending_digest(connection, mine, now, {}, 60)
+            assert not await record_digest(connection, lost, DeliveryState.SENT, yes, now, 0)
+        await becomes(desk, "sending")
 
 
 async def test_a_late_yes_makes_an_uncertain_digest_sent_and_a_late_no_changes_nothing(
@@ -251,7 +299,7 @@ async def test_a_late_yes_makes_an_uncertain_digest_sent_and_a_late_no_changes_n
         await ask(desk)
         now = desk.clock.now()
         async with desk.notifier.store.write() as connection:
-            claim = await claim_digest(connection, now, new_id())
+            claim = await claim_digest(connection, new_id())
             assert claim is not None
             await begin_sending_digest(connection, claim, now, {}, -1)
             assert (await end_overdue(connection, now)).uncertain == 1

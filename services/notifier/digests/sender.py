@@ -96,7 +96,7 @@ class DigestSender:
         try:
             async with self.store.write() as connection:
                 ended = await end_overdue(connection, now)
-                claim = await claim_digest(connection, now, str(uuid.uuid4()))
+                claim = await claim_digest(connection, str(uuid.uuid4()))
         except Exception as error:
             if not is_outage(error):
                 raise

@@ -82,13 +82,12 @@ async def end_overdue(connection: AsyncConnection, civil: datetime) -> Ended:
     return Ended(missed, uncertain)
 
 
-async def claim_digest(connection: AsyncConnection, civil: datetime, token: str) -> DigestClaim | None:
+async def claim_digest(connection: AsyncConnection, token: str) -> DigestClaim | None:
     """The digest that has waited longest. None of a tenant for which this installation wasn't responsible yet."""
     armed = (arming.c.tenant == digests.c.tenant) & (arming.c.armed_at <= digests.c.requested_at)
     due = (
         OPEN_DIGESTS
         & (digests.c.state == S.PLANNED)
-        & (digests.c.expires_at > civil)
         & (digests.c.not_before.is_(None) | (digests.c.not_before <= database_now()))
         & select(literal(1)).where(armed).exists()
     )
@@ -112,7 +111,7 @@ async def begin_sending_digest(
 ) -> None:
     """``claimed → sending``, to be committed before the first byte. ``about``: what goes out, by column."""
     going = {**about, "state": S.SENDING, "sending_at": civil, "attempts": digests.c.attempts + 1, "reason": None}
-    mine = _ours(claim, S.CLAIMED) & (digests.c.lease_until > database_now()) & (digests.c.expires_at > civil)
+    mine = _ours(claim, S.CLAIMED) & (digests.c.expires_at > civil)
     moved = await connection.execute(update(digests).where(mine).values(**going, lease_until=database_now(seconds)))
     if moved.rowcount != 1:
         raise LostClaimError
