@@ -32,7 +32,7 @@ MOVES: Mapping[str, Move] = {
         frozenset({_S.ACTIVE, _S.RESTRICTED}), _S.CLOSED, "only an active or restricted patient's record can be closed"
     ),
     "patient.erased": Move(
-        frozenset({_S.ACTIVE, _S.RESTRICTED, _S.DECEASED, _S.CLOSED, _S.MERGED}), _S.ERASED, "is already erased"
+        frozenset({_S.ACTIVE, _S.RESTRICTED, _S.DECEASED, _S.CLOSED}), _S.ERASED, "is already erased"
     ),
 }
 
