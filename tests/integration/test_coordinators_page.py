@@ -206,3 +206,18 @@ async def test_no_page_names_a_patient(room: Room) -> None:
             assert hidden not in page.text
     assert "interested" in (await room.http.get(at)).text
     assert (await room.http.get(f"/trials/{CVF}/matches/{patient_id}")).status_code == 404
+
+
+async def test_a_subscription_stands_on_the_page_and_its_test_event_is_sent(room: Room) -> None:
+    await sign_in(room)
+    made = await room.post("/v1/subscriptions", {"name": "My matches", "channel": "sse"})
+    assert made.status_code == 201, made.text
+    name = made.json()["subscription_id"]
+    page = await room.http.get("/trials")
+    assert "My matches" in page.text
+    assert "server-sent events" in page.text
+    assert (await post(room, f"subscriptions/{name}/test")).status_code == 303
+    assert len((await room.get(f"/v1/subscriptions/{name}/reports")).json()["reports"]) == 1
+    await sign_in(room, "bo")
+    assert "My matches" not in (await room.http.get("/trials")).text
+    assert (await post(room, f"subscriptions/{name}/test")).status_code == 404
