@@ -95,6 +95,21 @@ def test_an_own_rung_rides_where_another_visits_step_is_due_at_the_same_instant(
     assert (local(rung.due_at), rung.rides) == ("2027-03-09 10:00", "reminder/other/20270316T210000Z/P7D")
 
 
+def test_an_own_rung_takes_another_visits_step_along_where_the_clocks_change_between_them() -> None:
+    """Twenty-three hours apart: gone alone, it would cost the reminder its room in the week."""
+    video = visit("follow-up", "2027-03-20 09:30", BOOKED, modality=Modality.VIDEO)
+    surgery = visit("surgery", "2027-03-17 09:30", BOOKED, name="other")
+    asked = forms(video, "2027-02-24 09:00")
+    desk = Desk(chart(video, surgery, asked), at("2027-02-24 09:00"))
+    desk.until(at("2027-03-14 12:00"))
+    assert local(desk.sent[-1].at) == "2027-03-13 10:00"
+    assert set(desk.sent[-1].keys) == {"reminder/other/20270317T163000Z/P3D", "paperwork/forms/P7D"}
+    full = CEDARS.policy.paperwork.model_copy(update={"max_asks": 1})
+    program = CEDARS.model_copy(update={"policy": CEDARS.policy.model_copy(update={"paperwork": full})})
+    made = plan(chart(video, surgery, asked), {program.public_code: program}, ARMED, at("2027-02-24 09:00"))
+    assert dues(made, "other")["P3D"] == "03-14 10:00"
+
+
 @pytest.mark.parametrize("now", ["2027-03-01 11:15", "2027-03-01 12:00"])
 def test_heard_of_late_nothing_is_moved_into_the_past_and_what_was_moved_in_time_stays(now: str) -> None:
     asked = forms(FIRST, "2027-03-01 11:00")

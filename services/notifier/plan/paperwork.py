@@ -37,8 +37,11 @@ class Ladder:
         asks = [request] if request.useful_until > request.due_at else []
         for rung in self.program.policy.paperwork.rungs:
             if ask := self._rung(rung, reminders, request, asks):
-                asks.append(ask)
-        return self._counted(self._capped(asks)), list(reminders)
+                ask, moved = (ask, reminders) if ask.rides else shared(self.context, ask, reminders, self.program)
+                if self._room(ask, asks):
+                    asks.append(ask)
+                    reminders = moved
+        return self._counted(asks), list(reminders)
 
     def request(self) -> Wanted:
         """The first ask, when the request has settled."""
@@ -86,9 +89,7 @@ class Ladder:
             if self._crowded(due, reminders):
                 return None
         ask = self._wanted(rung, due, due)
-        if ask.useful_until <= due:
-            return None
-        return shared(self.context, ask, reminders, self.program)[0]
+        return ask if ask.useful_until > due else None
 
     def _days_asked(self, rung: str, asks: Sequence[Wanted]) -> list[date]:
         """The recipient's days on which the other asks went out or will."""
@@ -106,14 +107,9 @@ class Ladder:
         ]
         return any(abs(each - day_of(due, self.zone)) <= DAY for each in days)
 
-    def _capped(self, asks: Sequence[Wanted]) -> list[Wanted]:
-        rules = self.program.policy.paperwork
-        kept: list[Wanted] = []
-        for ask in asks:
-            own = sum(each.rides is None for each in kept)
-            if len(kept) < rules.max_asks and (ask.rides or own < rules.max_own):
-                kept.append(ask)
-        return kept
+    def _room(self, ask: Wanted, asks: Sequence[Wanted]) -> bool:
+        rules, own = self.program.policy.paperwork, sum(each.rides is None for each in asks)
+        return len(asks) < rules.max_asks and (ask.rides is not None or own < rules.max_own)
 
     def _counted(self, asks: Sequence[Wanted]) -> list[Wanted]:
         """Each says how many asks may follow."""
