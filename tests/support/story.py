@@ -76,7 +76,7 @@ MATCHED = [
 
 REPORTS = Counter(
     {
-        ("report.found", "TEST-ICHD-1", "eligible"): 1,
+        ("report.found", "TEST-ICHD-1", None): 1,
         ("report.found", "TEST-ICHD-1", "possible"): 2,
         ("report.withdrawn", "TEST-ICHD-1", None): 1,
         ("report.found", "TEST-CVF-1", "eligible"): 1,
@@ -84,7 +84,7 @@ REPORTS = Counter(
         ("report.changed", "TEST-CVF-1", "eligible"): 1,
     }
 )
-"""What the subscribed coordinator is told, of three pseudonyms."""
+"""What the subscribed coordinator is told, of three pseudonyms. Of a match that doesn't stand, no reason is kept."""
 
 _LATER = {"Julia": "unverified_address", "Kai": "unverified_address", "Mia": "minor_review"}
 NOT_SENT: dict[str, list[tuple[str, str, str, str | None]]] = {
