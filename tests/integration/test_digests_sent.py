@@ -12,6 +12,8 @@ from chassis.settings import StoreSettings
 from chassis.store import database_now
 from chassis.tracing import span
 from schemas.outcomes import DeliveryState
+from schemas.trials import DigestLine
+from services.notifier.programs import apply
 from services.notifier.smtp import Phase, Receipt, Verdict
 from services.notifier.store.claims import LostClaimError
 from services.notifier.store.digests import (
@@ -26,6 +28,7 @@ from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.digests import TO, a_request, ask, becomes, mailing, open_desk, rows
 from tests.support.doomed import doomed
 from tests.support.eventually import eventually
+from tests.support.programs import CEDARS
 from tests.support.sending import force, read
 from tests.support.smtp_server import Deed, SmtpServer
 from tests.support.smtp_session import Step
@@ -177,6 +180,30 @@ async def test_a_digest_of_a_program_that_cannot_send_waits(
         await ask(desk, a_request(desk, **changes))  # type: ignore[arg-type]  # one of two names
         row = await becomes(desk, "planned", "program_incomplete")
         assert row.not_before is not None
+        assert smtp.mails == []
+
+
+@pytest.mark.parametrize("changes", [{"missing": ("phone",)}, {"trials_sender": None}])
+async def test_a_digest_waits_until_its_program_is_complete(
+    store_settings: StoreSettings, changes: dict[str, object]
+) -> None:
+    async with open_desk(store_settings) as (desk, smtp):
+        async with desk.notifier.store.write() as connection:
+            await apply(connection, {"": CEDARS.model_copy(update=changes)}, desk.clock.now(), demo=True)
+        await ask(desk)
+        await becomes(desk, "planned", "program_incomplete")
+        async with desk.notifier.store.write() as connection:
+            whole = CEDARS.model_copy(update={"version": "whole"})
+            await apply(connection, {"": whole}, desk.clock.now(), demo=True)
+        await force(desk, update(digests).values(not_before=None))
+        row = await becomes(desk, "sent")
+        assert (row.program_version, len(smtp.mails)) == ("whole", 1)
+
+
+async def test_a_registry_number_that_is_a_clinical_word_stops_a_digest(store_settings: StoreSettings) -> None:
+    async with open_desk(store_settings) as (desk, smtp):
+        await ask(desk, a_request(desk, lines=(DigestLine(registry_id="CSF-0001", found=1),)))
+        await becomes(desk, "planned", "phi_lint")
         assert smtp.mails == []
 
 
