@@ -1,12 +1,12 @@
 """Standard Webhooks 1.0.0 (standardwebhooks.com): thin payloads, symmetric signatures, its retry schedule."""
 
 import base64
-import hashlib
-import hmac
 import json
 import random
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
+
+from standardwebhooks.webhooks import Webhook
 
 SECRET_BYTES = 32
 """The specification asks for 24 to 64 random bytes."""
@@ -38,20 +38,12 @@ def payload(name: str, at: datetime, subscription_id: str, sequence: int, report
 
 def headers(secret: str, message_id: str, sent_at: datetime, body: bytes) -> dict[str, str]:
     """``message_id`` is the same at each try, by which a receiver knows a repeat; ``sent_at`` is real time."""
-    stamp = str(int(sent_at.timestamp()))
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{signature(secret, message_id, stamp, body)}",
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message_id, sent_at.astimezone(UTC), body.decode()),
     }
-
-
-def signature(secret: str, message_id: str, stamp: str, body: bytes) -> str:
-    """Base64 of HMAC-SHA256 over ``id.timestamp.body``."""
-    key = base64.b64decode(secret.removeprefix(PREFIX))
-    signed = b".".join((message_id.encode(), stamp.encode(), body))
-    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def pause_after(failures: int) -> float | None:
