@@ -148,6 +148,21 @@ def counted(desk: Clinic, state: str) -> bool:
     )
 
 
+async def test_what_expires_while_it_waits_for_a_connection_is_missed_without_an_alarm(
+    store_settings: StoreSettings,
+) -> None:
+    async with open_desk(store_settings) as (desk, smtp):
+        smtp.script("greeting", Deed.STALL)
+        with structlog.testing.capture_logs() as logs:
+            await ask(desk)
+            await eventually(lambda: smtp.stalled)
+            desk.clock.advance_to(desk.clock.now() + timedelta(hours=24))
+            smtp.release()
+            await becomes(desk, "missed")
+        assert smtp.mails == []
+        assert not [each for each in logs if each["log_level"] == "error"]
+
+
 async def test_what_expires_while_it_is_claimed_does_not_enter_sending(store_settings: StoreSettings) -> None:
     async with clinic(store_settings, 1) as desk:
         await ask(desk)
@@ -278,7 +293,9 @@ async def test_a_digest_in_a_killed_process_hands_is_uncertain_and_never_sent_ag
         smtp.release()
         await eventually(lambda: not smtp.open_connections)
         arrived = len(smtp.mails)
-        assert (await becomes(desk, "sending")).message_id is not None
+        row = await becomes(desk, "sending")
+        assert row.message_id is not None
+        assert row.lease_until > datetime.now(UTC) + timedelta(minutes=10)  # longer than the answer to the dot may take
         await force(desk, update(digests).values(lease_until=database_now(-1)))
         async with mailing(desk):
             await becomes(desk, "uncertain")
