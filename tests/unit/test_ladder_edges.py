@@ -82,6 +82,9 @@ def test_a_rung_rides_on_the_reminder_of_its_own_visit() -> None:
     before = visit("surgery", "2027-04-15 09:30", BOOKED, name="before")
     found = ladder(before, CONSULTATION, forms(CONSULTATION, BOOKED), now=BOOKED)
     assert found["P14D"].rides == "reminder/visit/20270420T163000Z/P14D"
+    twin = replace(CONSULTATION, appointment_id="twin")
+    found = ladder(twin, CONSULTATION, forms(CONSULTATION, BOOKED), now=BOOKED)
+    assert found["P14D"].rides == "reminder/visit/20270420T163000Z/P14D"
     alone = visit("follow-up", START, BOOKED, modality=Modality.VIDEO)
     assert list(ladder(before, alone, forms(alone, BOOKED), now=BOOKED)) == ["request", "P7D"]
 
