@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UPRIGHT = $(BIN)/python -m standalone
 # Many tests wait for servers and clocks, so a few more workers than two cores.
-WORKERS ?= 3
+WORKERS ?= 4
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
