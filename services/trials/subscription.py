@@ -13,6 +13,7 @@ from services.trials.domain import Offers
 
 KEY_BYTES = 32
 
+
 class Channel(StrEnum):
     """How reports reach the coordinator."""
 

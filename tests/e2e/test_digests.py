@@ -48,4 +48,9 @@ async def test_a_digest_reaches_the_mailbox_once_and_leads_to_the_coordinators_p
     mail = mails["ana@example.org",]
     assert (mail.subject, mail.simulated) == ("Match update", True)
     assert f"{system.trials_url}/trials" in mail.source.decode()
-    assert not [path for path in tmp_path.glob("notifier.db*") if b"ana@example.org" in path.read_bytes()]
+    assert not [each for each in stored(tmp_path) if b"ana@example.org" in each]
+
+
+def stored(folder: Path) -> list[bytes]:
+    """The notifier's files, whole."""
+    return [each.read_bytes() for each in folder.glob("notifier.db*")]

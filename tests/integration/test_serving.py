@@ -10,9 +10,9 @@ from sqlalchemy import event
 
 from chassis.clock import SimulatedClock
 from chassis.http_server import HttpServer
+from chassis.process import Service
 from chassis.settings import HttpSettings, StoreSettings
 from services.intake.app import Intake, build
-from services.notifier.app import Notifier
 from standalone.serving import Serving, listen
 from tests.support.intake import NOW, PROGRAMS, settings
 
@@ -43,7 +43,7 @@ class FailingServer(HttpServer):
         raise LookupError("no such server")
 
 
-def disconnections(service: Intake | Notifier) -> list[object]:
+def disconnections(service: Service) -> list[object]:
     """Each connection of its store that is closed from now on."""
     closed: list[object] = []
     event.listen(service.store._writer.sync_engine.pool, "close", lambda *which: closed.append(which))
