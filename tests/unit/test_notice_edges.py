@@ -216,7 +216,7 @@ def test_less_than_four_hours_is_a_call_and_four_hours_are_none(edit: str, codes
 # what was told
 
 
-@pytest.mark.parametrize("status", set(AppointmentStatus) - {AppointmentStatus.BOOKED})
+@pytest.mark.parametrize("status", sorted(set(AppointmentStatus) - {AppointmentStatus.BOOKED}))
 def test_only_a_booked_visit_or_one_that_is_off_is_news(status: AppointmentStatus) -> None:
     away = replace(moved(SURGERY, "2027-03-18 13:00", "2027-03-05 10:00"), status=status)
     off = status in (AppointmentStatus.CANCELLED, AppointmentStatus.ENTERED_IN_ERROR)
