@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.criteria import Eligibility
+from schemas.expressions import AllOf, AtLeast, Fact, Op
 from services.trials.facts.picture import Happening, Picture, Value
 from services.trials.index import PatientIndex, TrialIndex, cut_points, windows
 from services.trials.index.bits import bitmap_of, slots_of
+from services.trials.index.pairs import joined
 from services.trials.index.slices import Slices
 from services.trials.index.slots import Slots
 from services.trials.index.spans import AFTER, BEFORE, HIGHEST, LOWEST
@@ -68,7 +70,7 @@ def test_every_comparison_is_parted_where_it_turns_also_when_others_come_and_go(
     index: TrialIndex[str] = TrialIndex()
     for name, each in trials.items():
         index.change({name: each})
-    for gone in ("eq", "inclusion", "exclusion"):
+    for gone in ("3", "eq", "inclusion", "4", "exclusion"):
         for half in range(2, 11):
             assert set(index.candidates(_picture(pressure=half / 2))) == _met(trials, half / 2)
         index.change({name: None for name in trials if gone in name})
@@ -83,6 +85,89 @@ def test_every_comparison_finds_the_patients_it_holds_for() -> None:
             [half / 2 for half in range(2, 11) if name in _met({name: each}, half / 2)],
             [],
         )
+
+
+def _ago(days: int | None, level: str = "thoracic") -> Happening:
+    return Happening(None if days is None else AS_OF - timedelta(days=days), {"level": level})
+
+
+HISTORIES: dict[str, Picture] = {
+    name: _picture(patch=events, onset=AS_OF - timedelta(days=len(name)))
+    for name, events in {
+        "none": (),
+        "just now": (_ago(0),),
+        "long ago": (_ago(30), _ago(100)),
+        "lumbar": (_ago(29, "lumbar"), _ago(31)),
+        "undated": (_ago(None), _ago(30)),
+        "of unknown level": (Happening(AS_OF, {}), _ago(31, "lumbar")),
+    }.items()
+} | {"unknown": _picture()}
+
+
+def _questions_of_events() -> dict[str, Eligibility]:
+    thoracic = {"event": "patch", "where": {"field": "level", "op": "eq", "value": "thoracic"}}
+    selections: list[dict[str, Any]] = [{"event": "patch"}, thoracic, {"event": "patch", "within": "P30D"}]
+    asked: list[dict[str, Any]] = [
+        {key: events, "op": op, "value": number}
+        for events in selections
+        for key, numbers in (("count", (0, 1, 2)), ("days_since", (0, 29, 30, 31)))
+        for number in numbers
+        for op in ("le", "ge", "eq")
+    ]
+    asked += [{"exists": events} for events in selections] + [{"fact": "patch", "op": "exists"}]
+    asked += [{"last": events, "field": "level", "op": "in", "value": ["lumbar"]} for events in selections]
+    asked += [{"last": events, "field": "level", "op": "not_in", "value": ["lumbar"]} for events in selections]
+    derived: list[dict[str, Any]] = [
+        {"fact": "days-since-patch"},
+        {"days_since": {"fact": "onset"}},
+        {"fact": "months-since-onset"},
+    ]
+    asked += [{**what, "op": op, "value": days} for what in derived for op in ("le", "ge") for days in (0, 4, 8, 30)]
+    return {f"{turned} {tree}": _trial({"not": tree} if turned else tree) for tree in asked for turned in (False, True)}
+
+
+def test_every_question_of_events_and_days_is_answered_as_by_asking_each_patient() -> None:
+    trials = _questions_of_events()
+    expected = {
+        (who, name): found.verdict
+        for who, picture in HISTORIES.items()
+        for name, each in trials.items()
+        if (found := verdict(each, picture)).verdict is not Verdict.INELIGIBLE
+    }
+    by_patient, by_trial = TrialIndex(trials, selections=99), PatientIndex[str](DERIVATIONS)
+    by_trial.change(HISTORIES)
+    there = {(who, name): v.verdict for who, one in HISTORIES.items() for name, v in by_patient.match(one).items()}
+    back: dict[tuple[str, str], Verdict] = {}
+    for name, each in trials.items():
+        eligible, possible = by_trial.match(each, AS_OF)
+        back |= {(who, name): Verdict.ELIGIBLE for who in eligible} | {
+            (who, name): Verdict.POSSIBLE for who in possible
+        }
+    assert there == expected
+    assert back == expected
+
+
+def test_no_trial_that_needs_an_event_is_judged_for_who_never_had_one() -> None:
+    index = TrialIndex({"needs": _trial({"exists": PATCH}), "refuses": _trial({"not": {"exists": PATCH}})})
+    assert index.candidates(HISTORIES["none"]) == ["refuses"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=5), st.integers(0, 6))
+def test_at_least_so_many_are_counted_for_each_bit(pairs: list[tuple[int, int]], least: int) -> None:
+    parts = [Fact(fact=f"f{each}", op=Op.EXISTS) for each in range(len(pairs))]
+    told = dict(zip(map(id, parts), pairs, strict=True))
+    for tree, asked in ((AtLeast(at_least=least, of=tuple(parts)), least), (AllOf(all_of=tuple(parts)), len(parts))):
+        true, could = joined(tree, lambda atom: told[id(atom)], 15)
+        for bit in range(4):
+            assert true >> bit & 1 == (sum(one >> bit & 1 for one, _ in pairs) >= asked)
+            assert could >> bit & 1 == (sum(other >> bit & 1 for _, other in pairs) >= asked)
+
+
+def test_digits_that_numbers_get_later_are_those_of_negative_numbers_too() -> None:
+    slices = Slices()
+    slices.change(0, {0: -1, 1: 1})
+    slices.change(0, {2: 1000})
+    assert [slots_of(slices.below(whole)) for whole in (-1, 0, 2, 1000, 1001)] == [[], [0], [0, 1], [0, 1], [0, 1, 2]]
 
 
 def test_a_set_is_ruled_out_by_one_code_that_excludes_and_by_none_that_is_asked_for() -> None:
