@@ -150,16 +150,21 @@ class CompactedTopic:
 
     async def _pass_unreadable(self, client: AIOKafkaConsumer) -> None:
         """A header's name that isn't UTF-8 makes aiokafka fail on the record for ever (see ``chassis.rounds``)."""
-        for each in sorted(client.assignment()):
+        ours = sorted(client.assignment())
+        for each in ours:  # what other partitions had given before it failed is gone with the error
+            client.seek(each, self._stood.get(each, 0))
+        for each in ours:
             try:
                 polled = await client.getmany(each, timeout_ms=POLL_MS, max_records=1)
             except UnicodeDecodeError as error:
                 at = await client.position(each)
                 self._states.unreadable(each.partition, at, error)
                 client.seek(each, at + 1)
+                self._stood[each] = at + 1
                 return
             for record in polled.get(each, ()):
                 self._states.take(record)
+                self._stood[each] = record.offset + 1
 
     async def _back_off(self) -> None:
         self.state = "unavailable"

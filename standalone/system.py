@@ -177,9 +177,14 @@ class System:
                 wait.cancel()
 
     async def ready(self, within: float = READY_WITHIN) -> None:
-        """Wait until the notifier stands at the end of every partition and has heard intake on it."""
-        if not await until(lambda: arming.is_fresh(self.notifier.store), within):
+        """Wait until everybody reads, and the notifier stands at the end of every partition and has heard intake."""
+        if not await until(self._is_ready, within):
             raise NotReadyError(f"not ready within {within:.0f} s; see {self.folder}")
+
+    async def _is_ready(self) -> bool:
+        parts = [part for each in self._running.values() for part in each.service.parts]
+        reads = all(part.status()["partitions"] for part in parts if isinstance(part, Consumer))
+        return reads and await arming.is_fresh(self.notifier.store)
 
     # services
 
