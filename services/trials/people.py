@@ -85,13 +85,19 @@ class People:
 
     def candidates(self, tenant: str, eligibility: Eligibility, programs: Iterable[str]) -> set[PatientKey]:
         """Everybody who could match such a trial, in these programs of the tenant; none means all."""
-        wanted = [code for code in programs or self._indexes if code in self._indexes]
         return {
             (tenant, patient_id)
-            for code in wanted
-            if self._offers[code].program.tenant == tenant
+            for code in self._of(tenant, programs)
             for patient_id in self._indexes[code].candidates(eligibility, self._today(code))
         }
+
+    def everybody(self, tenant: str, programs: Iterable[str]) -> set[PatientKey]:
+        """All who may be matched to trials of these programs of the tenant; none means all."""
+        return {(tenant, patient_id) for code in self._of(tenant, programs) for patient_id in self._indexes[code]}
+
+    def _of(self, tenant: str, programs: Iterable[str]) -> list[str]:
+        wanted = [code for code in programs or self._indexes if code in self._indexes]
+        return [code for code in wanted if self._offers[code].program.tenant == tenant]
 
     def match(self, program: str, eligibility: Eligibility) -> tuple[list[str], list[str]]:
         """Ids of who is eligible, and of who possibly is; nobody for a program that offers no trials."""

@@ -150,7 +150,9 @@ class Drain(Timer):
         return max(1, len(wave))
 
     async def _begin(self) -> bool:
-        """Who could be concerned by the oldest change: whoever might match now, and whoever did."""
+        """Whom the oldest change concerns: first who might match now, and who did; then all others, since what the
+        trial asks of time may change something of them one day, and only who is judged knows that day.
+        """
         async with self.store.read() as connection:
             waiting = await list_undrained(connection)
         if not waiting:
@@ -160,10 +162,11 @@ class Drain(Timer):
         async with self.store.write() as connection:
             await self.evaluator.catalogue.catch_up(connection)
             concerned = set(await list_patients(connection, tenant, trial_id))
-        state = self.evaluator.catalogue.get(tenant, trial_id)
+        state, others = self.evaluator.catalogue.get(tenant, trial_id), set[PatientKey]()
         if state is not None:
             concerned |= self._people.candidates(tenant, state.eligibility, state.programs)
-        self._left, self._trial = sorted(concerned), ((tenant, trial_id), version)
+            others = self._people.everybody(tenant, state.programs) - concerned
+        self._left, self._trial = [*sorted(concerned), *sorted(others)], ((tenant, trial_id), version)
         return True
 
 

@@ -165,3 +165,13 @@ async def test_replayed_and_reordered_events_end_in_the_same_pairs_and_tell_noth
 async def test_a_trial_without_any_criterion_is_not_published_since_everybody_would_be_eligible(desk: Research) -> None:
     with pytest.raises(NotYetError, match="no criteria"):
         await desk.publish("EMPTY-1", Eligibility())
+
+
+async def test_time_turns_a_verdict_on_a_trial_that_came_after_the_patient(desk: Research) -> None:
+    kim = await desk.admit(**{**FISTULA, "symptom_onset": "2026-12-10"})
+    await desk.publish(CVF)
+    await desk.work()
+    assert await desk.pairs(kim) == {}
+    desk.clock.advance_to(datetime(2027, 3, 10, 8, 0, tzinfo=UTC))
+    await desk.work()
+    assert await desk.pairs(kim) == {CVF: "eligible"}

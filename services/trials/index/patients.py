@@ -5,7 +5,7 @@ events of a kind, or for the last of them, isn't kept in columns: it is first ta
 events, and then asked one by one of those whom nothing else rules out.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import date
 from typing import Generic, TypeVar
 
@@ -38,6 +38,9 @@ class PatientIndex(Generic[K]):
 
     def __contains__(self, key: K) -> bool:
         return key in self._slots
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._slots)
 
     def change(self, pictures: Mapping[K, Picture | None]) -> None:
         """Adds, replaces, or with None removes patients. Many at once cost far less than one by one."""
