@@ -21,9 +21,7 @@ from services.trials.store.catalogue import StoredTrial, find_trial
 async def take(resources: Resources, coordinator: Caller, reads: list[Read]) -> list[Line]:
     """Import records in one transaction: all that can be taken, or nothing when something fails half way."""
     async with resources.store.write() as connection:
-        lines = await Desk(resources.publisher).take(
-            connection, coordinator.scope.tenant, reads, coordinator.key_id, resources.clock.now()
-        )
+        lines = await Desk(resources.publisher).take(connection, coordinator.scope.tenant, reads, resources.clock.now())
     resources.nudge()
     return lines
 
@@ -65,7 +63,7 @@ async def save(
             raise Problem(412, "changed_meanwhile", "Somebody changed the draft meanwhile; nothing was saved.")
         if (own := _own_record(registry_id, posted, stored)) is not None:
             _in_scope(coordinator, stored.draft.programs if stored else posted.programs or ())
-            await desk.take(connection, tenant, [own], coordinator.key_id, now)
+            await desk.take(connection, tenant, [own], now)
         stored = await _changeable(connection, coordinator, registry_id)
         kept = {name: value for name, value in (("programs", posted.programs), ("approvals", posted.approvals))
                 if value is not None}  # fmt: skip

@@ -46,12 +46,11 @@ class Desk:
 
     publisher: Publisher
 
-    async def take(
-        self, connection: AsyncConnection, tenant: str, reads: Iterable[Read], by: str, now: datetime
-    ) -> list[Line]:
+    async def take(self, connection: AsyncConnection, tenant: str, reads: Iterable[Read], now: datetime) -> list[Line]:
         """Import records: drafts of what is new, and of what changed; a published trial follows its registry's status.
 
-        The published criteria stay until a coordinator publishes the new ones.
+        The published criteria stay until a coordinator publishes the new ones, and so does who published them: whoever
+        imports isn't the second person for a release.
         """
         records = list(reads)
         names = [each.registry_id for each in records if isinstance(each, RegistryTrial)]
@@ -69,7 +68,7 @@ class Desk:
             if (followed := _followed(each, changed[each.record.registry_id])) is not None
         ]
         if follow:
-            await self._publish(connection, tenant, follow, by, now, known)
+            await self._publish(connection, tenant, follow, None, now, known)
         return lines
 
     def _ids(self, tenant: str, names: Iterable[str]) -> list[str]:
@@ -107,7 +106,7 @@ class Desk:
         return state
 
     async def _publish(
-        self, connection: AsyncConnection, tenant: str, states: list[TrialState], by: str, now: datetime,
+        self, connection: AsyncConnection, tenant: str, states: list[TrialState], by: str | None, now: datetime,
         known: Mapping[str, StoredTrial],
     ) -> None:  # fmt: skip
         await record_published(connection, tenant, states, by, now)

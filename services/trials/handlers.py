@@ -64,7 +64,7 @@ class IntakeHandlers:
             await erase(connection, gone)
         again = await lock_patients(connection, changed, self.master)
         await self.evaluator.evaluate(connection, list(again.values()))
-        return len(states) - len(fresh)
+        return len(used) - len(fresh)
 
     async def buried(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         """What is known of these patients is incomplete: staff are told, and nobody is invited on it."""

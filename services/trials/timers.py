@@ -135,18 +135,19 @@ class Drain(Timer):
 
     async def wave(self) -> int:
         """Patients of one trial; when all have been compared, that is recorded."""
-        async with self.store.write() as connection:
-            if not await self.mine(connection):
-                self._trial, self._left = None, []
-                return 0
+        if not await self.leads():
+            self._trial, self._left = None, []
+            return 0
         if self._trial is None and not await self._begin():
             return 0
-        wave, self._left = self._left[:WAVE], self._left[WAVE:]
+        wave, left = self._left[:WAVE], self._left[WAVE:]
         async with self.store.write() as connection:
             await self.judge(connection, wave)
-            if self._trial and not self._left:
+            if self._trial and not left:
                 await record_drained(connection, *self._trial)
-                self._trial = None
+        self._left = left  # only now: a wave that an outage undid is done again
+        if not left:
+            self._trial = None
         return max(1, len(wave))
 
     async def _begin(self) -> bool:

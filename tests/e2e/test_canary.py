@@ -92,7 +92,7 @@ async def publish(hospital: Hospital) -> None:
         registry_id=TRIAL, brief_title=TRIAL, overall_status=RecruitmentStatus.RECRUITING, criteria=criteria.criteria
     )
     async with trials.store.write() as connection:
-        await desk.take(connection, TENANT, [record], "one", now)
+        await desk.take(connection, TENANT, [record], now)
         stored = await find_trial(connection, TENANT, TRIAL)
         assert stored is not None
         approval = APPROVAL.model_copy(update={"valid_until": date(2028, 12, 31)})

@@ -1,16 +1,21 @@
 """Events in, transitions out: pairs are found, changed and withdrawn on a real store, and invited when they may be."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.settings import StoreSettings
-from schemas.criteria import Eligibility
+from schemas.criteria import Criterion, Eligibility, Kind
 from schemas.patient import ConsentDecision, EnrolmentStatus, PatientStatus
 from schemas.trials import RecruitmentStatus
-from services.trials.desk import NotYetError
+from services.trials.desk import Desk, NotYetError
+from services.trials.evaluating import Evaluator
+from services.trials.registry.trial import RegistryTrial
+from services.trials.store.catalogue import find_trial
+from services.trials.store.patients import Locked
 from tests.support.research import Research, research
 
 CVF, ICHD = "TEST-CVF-1", "TEST-ICHD-1"
@@ -175,3 +180,50 @@ async def test_time_turns_a_verdict_on_a_trial_that_came_after_the_patient(desk:
     desk.clock.advance_to(datetime(2027, 3, 10, 8, 0, tzinfo=UTC))
     await desk.work()
     assert await desk.pairs(kim) == {CVF: "eligible"}
+
+
+async def test_a_closed_record_closes_the_trial_at_once_and_costs_no_draft(desk: Research) -> None:
+    await desk.publish(CVF)
+    grace = await desk.admit(**FISTULA)
+    sentence = Criterion(id="i1", kind=Kind.INCLUSION, text="Is new in the record")
+    record = RegistryTrial(
+        registry_id=CVF, brief_title=CVF, overall_status=RecruitmentStatus.SUSPENDED, criteria=(sentence,)
+    )
+    async with desk.trials.store.write() as connection:
+        await Desk(desk.trials.resources.publisher).take(connection, desk.tenant, [record], desk.clock.now())
+    await desk.work()
+    assert await desk.pairs(grace) == {CVF: "(trial_closed)"}
+    async with desk.trials.store.read() as connection:
+        stored = await find_trial(connection, desk.tenant, CVF)
+    assert stored is not None
+    assert stored.draft.eligibility.criteria == (sentence,)
+    assert stored.published_by == "publisher"
+    with pytest.raises(NotYetError, match="second person"):
+        await desk.release(CVF, by="publisher")
+
+
+class Interrupted:
+    """An evaluator that fails once, as when the store is away."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.failed, self._evaluator = False, evaluator
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._evaluator, name)
+
+    async def evaluate(self, connection: AsyncConnection, patients: Sequence[Locked]) -> None:
+        if not self.failed:
+            self.failed = True
+            raise ConnectionRefusedError
+        await self._evaluator.evaluate(connection, patients)
+
+
+async def test_a_wave_that_an_outage_undid_is_done_again(desk: Research) -> None:
+    grace = await desk.admit(**FISTULA)
+    await desk.publish(CVF)
+    drain = desk.trials.drain
+    drain.evaluator = Interrupted(drain.evaluator)  # type: ignore[assignment]  # of which it uses what is here
+    with pytest.raises(ConnectionRefusedError):
+        await drain.wave()
+    await desk.work()
+    assert await desk.pairs(grace) == {CVF: "eligible"}

@@ -144,7 +144,7 @@ class Research:
             criteria=found.criteria,
         )  # fmt: skip
         async with self.trials.store.write() as connection:
-            await desk.take(connection, self.tenant, [record], "ana", now)
+            await desk.take(connection, self.tenant, [record], now)
             draft = TrialState(
                 trial_id=trial_id(self.tenant, registry_id), version=1, registry_id=registry_id, title=registry_id,
                 status=changes.pop("status", RecruitmentStatus.RECRUITING), criteria_version="1.0", eligibility=found,

@@ -106,9 +106,12 @@ async def record_draft(connection: AsyncConnection, tenant: str, draft: TrialSta
 
 
 async def record_published(
-    connection: AsyncConnection, tenant: str, states: Sequence[TrialState], by: str, now: datetime
+    connection: AsyncConnection, tenant: str, states: Sequence[TrialState], by: str | None, now: datetime
 ) -> None:
-    """Make these what counts: under ``hold``, with the next numbers of the catalogue."""
+    """Make these what counts: under ``hold``, with the next numbers of the catalogue.
+
+    ``by`` None: only the registry said something new, so who published them stays, and so does the draft.
+    """
     change = await hold(connection)
     mine = (trials.c.tenant == bindparam("of_tenant")) & (trials.c.trial_id == bindparam("of_trial"))
     rows = [
@@ -119,9 +122,11 @@ async def record_published(
         for index, each in enumerate(states, 1)
     ]  # fmt: skip
     values = {
-        "published": bindparam("state"), "draft": bindparam("state"), "change": bindparam("number"),
-        "version": bindparam("to_version"), "published_by": by, "published_at": now,
+        "published": bindparam("state"), "change": bindparam("number"), "version": bindparam("to_version"),
+        "published_at": now,
     }  # fmt: skip
+    if by is not None:
+        values |= {"draft": bindparam("state"), "published_by": by}
     await connection.execute(update(trials).where(mine).values(values), rows)
     await connection.execute(update(catalogue).where(catalogue.c.id == 1).values(change=change + len(rows)))
 
