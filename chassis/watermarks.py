@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Watermarks:
-    """For one group; ``lag`` is how many records all our partitions together are behind, as last seen."""
+    """For one group; ``lag`` is how many records all our partitions together are behind, as last seen; None before."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Watermarks:
         *,
         embedded: bool = False,
     ) -> None:
-        self.lag = 0
+        self.lag: int | None = None
         self._embedded = embedded
         self._share = 0
         self._store = store
@@ -60,7 +60,7 @@ class Watermarks:
                 self._stood = await stored_positions(connection, self._positions, self._group)
         except Exception as error:
             raise (Unavailable("store") if is_outage(error) else error) from error
-        self._due, self._partitions = 0.0, 0
+        self._due, self._partitions, self.lag = 0.0, 0, None
 
     async def reading_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Before records from there on are stored: False if they are a new broker's. Raises what the store does."""

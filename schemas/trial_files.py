@@ -58,7 +58,7 @@ def _typed(node: yaml.Node, inside: bool = False) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_typed(each, inside) for each in node.value]
     text = str(plain(node))
-    if not inside or not isinstance(node, yaml.ScalarNode) or node.style is not None:
+    if not inside or not isinstance(node, yaml.ScalarNode) or node.style:
         return text
     if text in ("true", "false"):
         return text == "true"

@@ -39,7 +39,7 @@ def compose(file: Traversable, name: str) -> yaml.MappingNode:
     try:
         text = file.read_text(encoding="utf-8")
         aliases = [each for each in _events(text) if isinstance(each, yaml.AliasEvent)]
-        node = yaml.compose(text, yaml.BaseLoader)
+        node = yaml.compose(text, yaml.CBaseLoader)
     except FileNotFoundError:
         raise ProgramFilesError([FileProblem(name, 1, "is missing")]) from None
     except UnicodeDecodeError:
@@ -61,7 +61,7 @@ def compose(file: Traversable, name: str) -> yaml.MappingNode:
 def _events(text: str) -> Iterator[yaml.Event]:
     """All events; ``TooDeepError`` before what composes them recurses too far."""
     level = 0
-    for each in yaml.parse(text, yaml.BaseLoader):
+    for each in yaml.parse(text, yaml.CBaseLoader):
         level += isinstance(each, yaml.CollectionStartEvent) - isinstance(each, yaml.CollectionEndEvent)
         if level > MAX_LEVELS:
             raise too_deep(text, each.start_mark.index if each.start_mark else 0)

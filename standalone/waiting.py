@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 
 
 async def until(predicate: Callable[[], Awaitable[bool]], within: float) -> bool:

@@ -1,6 +1,10 @@
 """Fixtures that every suite may ask for."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from chassis import logs
@@ -8,10 +12,10 @@ from chassis.settings import LogLevel, ObservabilitySettings
 
 pytest_plugins = ["tests.support.scheduling", "tests.support.stores", "tests.support.kafka"]
 
-settings.register_profile("usual", settings.default, deadline=None)
-settings.register_profile(
-    "thorough", settings.default, deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.too_slow]
-)
+# Other tests and servers take the machine meanwhile, so how long an example takes says nothing.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("usual", patient)
+settings.register_profile("thorough", patient, max_examples=10_000)
 settings.load_profile("usual")  # `--hypothesis-profile=thorough` asks for more
 
 
@@ -19,3 +23,12 @@ settings.load_profile("usual")  # `--hypothesis-profile=thorough` asks for more
 def logging_as_in_production() -> None:
     """Also much quicker than structlog's default, which draws every traceback with its variables."""
     logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG))
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """For a test that configures logging itself: on a stream, maybe, that is closed afterwards."""
+    ours = sys.stderr
+    yield
+    structlog.contextvars.clear_contextvars()
+    logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG), ours)

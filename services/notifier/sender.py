@@ -67,7 +67,7 @@ class Sender:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unavailable: str | None = None
-        self._failures = 0
+        self._failures, self._not_before = 0, 0.0
 
     def nudge(self) -> None:
         """Something may have become due: look now."""
@@ -80,14 +80,14 @@ class Sender:
         """Send until told to stop; then finish what is in hand."""
         try:
             while not stopping.is_set():
+                self._wake.clear()
                 claimed = await self._claim()
                 for claim in claimed:
                     task = asyncio.create_task(self._work(claim))
                     self._tasks.add(task)
                     task.add_done_callback(self._done)
                 if not claimed:
-                    self._wake.clear()
-                    await pause(stopping, POLL_SECONDS + self._pause(), self._wake)
+                    await pause(stopping, POLL_SECONDS, self._wake)
         finally:
             try:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,11 +100,11 @@ class Sender:
 
     def _pause(self) -> float:
         """After the relay's own faults: 1 s, doubling to 30 s, so that a dead relay isn't hammered."""
-        return 0.0 if not self._failures else float(min(30, 2 ** (self._failures - 1)))
+        return 0.0 if not self._failures else float(min(30, 2 ** (self._failures - 1))) * random.uniform(0.8, 1.2)
 
     async def _claim(self) -> list[Claim]:
         free = self.smtp.connections - len(self._tasks)
-        if free <= 0 or (self._failures and self._tasks):
+        if free <= 0 or (self._failures and self._tasks) or time.monotonic() < self._not_before:
             return []
         most = 1 if self._failures else free
         token, civil = str(uuid.uuid4()), self.checker.planner.clock.now()
@@ -125,12 +125,15 @@ class Sender:
         try:
             await self.before_guard(claim)
             async with self.pool.connection() as smtp:
-                self._unavailable, self._failures = None, 0
+                self._unavailable, self._failures, self._not_before = None, 0, 0.0
                 await self._one(claim, smtp)
         except SmtpUnavailable as away:
-            self._unavailable, self._failures = str(away), self._failures + 1
+            self._unavailable, now = str(away), time.monotonic()
             log.warning("smtp_unavailable", cause=str(away))
-            await self._give_back(claim, self._pause() * random.uniform(0.8, 1.2))
+            if now >= self._not_before:  # what failed at the same time is one failure
+                self._failures += 1
+                self._not_before = now + self._pause()
+            await self._give_back(claim, self._not_before - now)
         except LostClaimError:
             await self._give_back(claim, 0.0)
         except Exception as error:

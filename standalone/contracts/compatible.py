@@ -122,21 +122,34 @@ def _is_in_a_new_property(path: Path, before: Mapping[Path, Any]) -> bool:
 
 
 def _refused(old: Schema, new: Schema, path: Path) -> Iterator[str]:
+    if old == new:
+        return
+    if reasons := [*_of_object(old, new, path)]:  # quicker than to judge the whole, and what people need to read
+        yield from reasons
+        return
     try:
-        if old == new or isSubschema(dict(old), dict(new)):
+        if isSubschema(dict(old), dict(new)):
             return
     except Exception as error:  # it raises anything; not being able to tell is a no
         yield f"{_name(path)}: can't be judged ({type(error).__name__})"
         return
-    theirs = dict(_children(new))
-    both = [(step, child) for step, child in _children(old) if step in theirs]
-    inner = [reason for step, child in both for reason in _refused(child, theirs[step], (*path, step))]
-    if old.get("type") == new.get("type") == "object":
-        inner += _of_object(old, new, path)
+    inner = [reason for step, was, now in _pairs(old, new) for reason in _refused(was, now, (*path, step))]
     yield from inner or [f"{_name(path)}: no longer accepts all that it did"]
 
 
+def _pairs(old: Schema, new: Schema) -> Iterator[tuple[str, Schema, Schema]]:
+    """What stands in both at the same place."""
+    theirs = dict(_children(new))
+    yield from ((step, child, theirs[step]) for step, child in _children(old) if step in theirs)
+
+
 def _of_object(old: Schema, new: Schema, path: Path) -> Iterator[str]:
+    """An object accepts less as soon as one of its properties does."""
+    if not old.get("type") == new.get("type") == "object":
+        return
+    for step, was, now in _pairs(old, new):
+        if step.startswith("."):
+            yield from _refused(was, now, (*path, step))
     for name in sorted(old.get("properties", {}).keys() - new.get("properties", {}).keys()):
         yield f"{_name((*path, f'.{name}'))}: is gone"
     for name in sorted(set(new.get("required", [])) - set(old.get("required", []))):

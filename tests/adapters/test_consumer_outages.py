@@ -152,10 +152,12 @@ async def test_it_waits_for_a_broker_and_a_topic_that_are_not_there_yet(service:
         consumer = service.consumer(kafka, topic, "test.group")
         async with running(consumer):
             await eventually(lambda: consumer.state == "unavailable")
+            assert consumer.status()["lag"] is None
             await broker.restart()
             await create_topic(kafka, topic)
             await publish(kafka, [withdrawn(topic, key)])
             await eventually(lambda: has(service, key), within=30)
+            await eventually(lambda: consumer.status()["lag"] == 0)
 
 
 async def test_a_new_broker_is_read_from_the_start_and_told_of(service: Service, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -218,6 +219,27 @@ async def test_without_a_relay_mail_waits_and_no_attempt_is_counted(store_settin
         assert (await one(desk, "P14D")).attempts == 0
         await smtp.start()
         await in_state(desk, "P14D", "sent")
+
+
+async def test_a_dead_relay_is_left_alone_for_longer_and_longer_however_much_is_due(
+    store_settings: StoreSettings,
+) -> None:
+    tries: list[float] = []
+
+    async def tried(claim: Claim) -> None:
+        tries.append(time.monotonic())
+
+    async with open_clinic(store_settings, before_guard=tried) as (desk, smtp):
+        for number in range(20):
+            await booked(desk, email=f"ana{number}@example.org")
+        await smtp.stop()
+        desk.clock.advance_to(FIRST)
+        await eventually(lambda: tries)
+        await asyncio.sleep(2.5)
+        later = [each for each in tries if each > tries[0] + 0.5]  # those of the first moment had not heard of it
+        assert 1 <= len(later) <= 2
+        await smtp.start()
+        await eventually(lambda: len(smtp.mails) == 20, within=15)
 
 
 async def test_a_visit_booked_in_place_of_a_cancelled_one_is_one_change_notice(store_settings: StoreSettings) -> None:

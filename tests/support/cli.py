@@ -5,7 +5,9 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +32,19 @@ class Said:
     err: str
 
 
+class _Runner(CliRunner):
+    """A command configures its process: the log goes back before the streams that it had are closed."""
+
+    @contextmanager
+    def isolation(self, *arguments: Any, **named: Any) -> Iterator[Any]:
+        ours = sys.stderr
+        with super().isolation(*arguments, **named) as streams:
+            try:
+                yield streams
+            finally:
+                logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG), ours)
+
+
 @dataclass(frozen=True, slots=True)
 class Terminal:
     """``env`` is what the commands find in their environment."""
@@ -38,9 +53,7 @@ class Terminal:
 
     def run(self, *arguments: str, typed: str | bytes | None = None, **env: str) -> Said:
         with patch.dict(os.environ):  # a command may set variables of its process
-            result = CliRunner().invoke(app, list(arguments), input=typed, env={**self.env, **env})
-        # A command configures its process: the log would go on to a stream that is closed by now.
-        logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG))
+            result = _Runner().invoke(app, list(arguments), input=typed, env={**self.env, **env})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Said(result.exit_code, result.stdout, result.stderr)

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +18,11 @@ from schemas.protected import Protected
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+def lines(logging_restored: None) -> io.StringIO:
     """Where the process logs to during the test."""
     stream = io.StringIO()
     logs.configure(ObservabilitySettings(), stream)
-    yield stream
-    structlog.contextvars.clear_contextvars()
-    logs.configure(ObservabilitySettings(log_level=LogLevel.DEBUG))
+    return stream
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_nonsense_is_refused_with_file_line_and_reason(nonsense: Path) -> None:
     assert "zone" in problem.reason
 
 
+@pytest.mark.usefixtures("logging_restored")
 @pytest.mark.parametrize(("name", "main"), [("INTAKE", intake), ("NOTIFIER", notifier)])
 def test_a_service_does_not_start_with_it(
     name: str, main: object, nonsense: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 """Bodies that a route reads itself, strictly, as OpenAPI shows them."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 from schemas.base import Contract
 
 
+@cache
 def body_of(model: type[Contract | BaseModel], method: str, path: str, *, required: bool = True) -> dict[str, Any]:
     """For ``openapi_extra``. Its parts stand within it, where no other model's name can meet theirs."""
     steps = ("paths", path, method, "requestBody", "content", "application/json", "schema", "$defs")

@@ -2,6 +2,10 @@
 const shown = document.body.querySelector("[data-version]").dataset.version;
 let leaving = false; // a reload now would take the place of the button or the link that was pressed
 addEventListener("beforeunload", () => { leaving = true; });
+// What was opened stays open, whatever the page is loaded for.
+const panel = document.querySelector("details.break");
+panel.open = sessionStorage.getItem("break") === "open";
+panel.addEventListener("toggle", () => sessionStorage.setItem("break", panel.open ? "open" : ""));
 async function look() {
   try {
     const answer = await fetch("/demo/state", { cache: "no-store" });
