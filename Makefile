@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UPRIGHT = $(BIN)/python -m standalone
 # Many tests wait for servers and clocks, so a few more workers than two cores.
-WORKERS ?= 4
+WORKERS ?= 5
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
@@ -61,11 +61,12 @@ $(VENV)/.runtime: requirements.lock | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+# It holds the runtime lock's packages, the same ones.
+$(VENV)/.dev: requirements-dev.lock requirements.lock | $(BIN)/python
 	@echo "Installing the locked development packages into $(VENV) (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	@touch $(VENV)/.runtime $@
 
 # Some names are shims that fail when run, so each is tried.
 $(BIN)/python:

@@ -4,14 +4,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-LOOK_SECONDS = 0.05
+SHORTEST, LONGEST = 0.03, 0.3
+"""Seconds between two looks: a tenth of what was waited already, so that a long wait costs little."""
 
 
 async def until(predicate: Callable[[], Awaitable[bool]], within: float) -> bool:
     """Whether ``predicate`` came true within so many seconds of real time."""
-    end = time.monotonic() + within
+    began = time.monotonic()
     while not await predicate():
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > within:
             return False
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(min(LONGEST, max(SHORTEST, waited / 10)))
     return True

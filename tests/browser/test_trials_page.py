@@ -1,7 +1,9 @@
 """The coordinators' page in a real browser: live counts, reasons in place, no script needed, nothing from elsewhere."""
 
 import re
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -79,27 +81,32 @@ async def test_without_scripts_everything_is_still_there(browser: Browser, tmp_p
     await context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-async def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:  # noqa: F811
+async def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path) -> None:  # noqa: F811 - the fixture
     axe = pytest.importorskip("axe_playwright_python.async_playwright")
-    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]  # one of its literals
-    seen = await context.new_page()
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     async with trials_page(tmp_path) as (room, url):
-        await seen.goto(url)
+        for width, scheme in product((390, 1280), schemes):
+            context = await browser.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+            )
+            await _visit_all(axe, await context.new_page(), url, room.tokens["bo"])
+            await context.close()
+
+
+async def _visit_all(axe: object, seen: Page, url: str, token: str) -> None:
+    await seen.goto(url)
+    await _nothing_serious(axe, seen)
+    await sign_in(seen, url, token)
+    await _nothing_serious(axe, seen)
+    for path in ("NCT00000001", CVF):
+        await seen.goto(f"{url}/{path}")
+        for summary in await seen.locator("summary:visible").all():
+            await summary.click()
+        if path == CVF:
+            await expect(seen.locator(".judged").last).to_be_visible()
         await _nothing_serious(axe, seen)
-        await sign_in(seen, url, room.tokens["bo"])
-        await _nothing_serious(axe, seen)
-        for path in ("NCT00000001", CVF):
-            await seen.goto(f"{url}/{path}")
-            for summary in await seen.locator("summary:visible").all():
-                await summary.click()
-            if path == CVF:
-                await expect(seen.locator(".judged").last).to_be_visible()
-            await _nothing_serious(axe, seen)
-        await seen.get_by_role("link", name="Open this match").first.click()
-        await _nothing_serious(axe, seen)
-    await context.close()
+    await seen.get_by_role("link", name="Open this match").first.click()
+    await _nothing_serious(axe, seen)
 
 
 async def _nothing_serious(axe: object, seen: Page) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 async def eventually(predicate: Callable[[], Any | Awaitable[Any]], within: float = 10.0) -> Any:
     """Return the first truthy value of ``predicate()``; ``AssertionError`` after ``within`` seconds."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     while True:
         value = predicate()
         if inspect.isawaitable(value):
             value = await value
         if value:
             return value
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > within:
             raise AssertionError(f"not true within {within} s: {predicate}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(min(0.3, max(0.02, waited / 10)))  # a long wait costs little
