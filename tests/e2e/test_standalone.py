@@ -95,10 +95,15 @@ def test_the_demo_ends_by_itself_with_the_equation(tmp_path: Path) -> None:
     assert "Ana" in output
 
 
-def heed_ctrl_c() -> None:
-    """What a shell runs behind ignores it, and what started us may have blocked it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+HEEDING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Ctrl-C is ignored by what a shell runs behind, and may be blocked by what started us. Not by ``preexec_fn``: beside
+threads the child may hang there for ever.
+"""
 
 
 @contextmanager
@@ -106,9 +111,8 @@ def upright(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
     """The command as a process of its own, in a session of its own, from another folder."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "standalone", *arguments],
+        [sys.executable, "-c", HEEDING, "-m", "standalone", *arguments],
         cwd="/", env=environment | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     try:
         yield process
