@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Table
 
@@ -12,12 +13,14 @@ from chassis.store import Store
 from services.intake import handlers as intake_handlers
 from services.intake.tables import consumer as intake_tables
 from services.notifier import handlers as notifier_handlers
+from services.notifier.app import Notifier
 from services.notifier.digests import handlers as digest_handlers
 from services.notifier.store.moments import GROUP as NOTIFIER_GROUP
 from services.notifier.store.moments import REQUESTS as NOTIFIER_REQUESTS_GROUP
 from services.notifier.tables import consumer as notifier_tables
 from services.trials import handlers as trials_handlers
 from services.trials import outcome_handlers
+from services.trials.app import Trials
 from services.trials.subscriptions import following
 from services.trials.tables import consumer as trials_tables
 from standalone.commands.environment import intake, notifier, trials
@@ -35,60 +38,6 @@ class Desk:
     released: Released
 
 
-@asynccontextmanager
-async def _of_intake() -> AsyncIterator[Desk]:
-    async with intake() as service:
-        own = service.handlers
-        yield Desk(service.store, intake_tables.dead_letters, intake_handlers.USES, own.apply, own.released)
-
-
-@asynccontextmanager
-async def _of_trials_outcomes() -> AsyncIterator[Desk]:
-    async with _of_intake() as desk:
-        yield replace(desk, uses=intake_handlers.TRIALS_USES)
-
-
-@asynccontextmanager
-async def _of_notifier() -> AsyncIterator[Desk]:
-    async with notifier() as service:
-        own = service.handlers
-        yield Desk(service.store, notifier_tables.dead_letters, notifier_handlers.USES, own.apply, own.released)
-
-
-@asynccontextmanager
-async def _of_requests() -> AsyncIterator[Desk]:
-    async with _of_notifier() as desk:
-        yield replace(desk, uses=notifier_handlers.REQUESTS)
-
-
-@asynccontextmanager
-async def _of_digests() -> AsyncIterator[Desk]:
-    async with notifier() as service:
-        own = service.digest_handlers
-        yield Desk(service.store, notifier_tables.dead_letters, digest_handlers.USES, own.apply, own.released)
-
-
-@asynccontextmanager
-async def _of_trials() -> AsyncIterator[Desk]:
-    async with trials() as service:
-        own = service.handlers
-        yield Desk(service.store, trials_tables.dead_letters, trials_handlers.USES, own.apply, own.released)
-
-
-@asynccontextmanager
-async def _of_matches() -> AsyncIterator[Desk]:
-    async with trials() as service:
-        own = service.subscribed.handlers
-        yield Desk(service.store, trials_tables.dead_letters, following.USES, own.apply, own.released)
-
-
-@asynccontextmanager
-async def _of_invitations() -> AsyncIterator[Desk]:
-    async with trials() as service:
-        own = service.outcomes
-        yield Desk(service.store, trials_tables.dead_letters, outcome_handlers.USES, own.apply, own.released)
-
-
 @dataclass(frozen=True, slots=True)
 class Owner:
     """``prefix`` is that of its settings in the environment."""
@@ -97,15 +46,55 @@ class Owner:
     desk: Callable[[], AbstractAsyncContextManager[Desk]]
 
 
+class _Service(Protocol):
+    @property
+    def store(self) -> Store: ...
+
+
+class _Handlers(Protocol):
+    @property
+    def apply(self) -> Apply: ...
+    @property
+    def released(self) -> Released: ...
+
+
+S = TypeVar("S", bound=_Service)
+
+
+def _owner(
+    prefix: str, service: Callable[[], AbstractAsyncContextManager[S]], table: Table, uses: frozenset[str],
+    handlers: Callable[[S], _Handlers],
+) -> Owner:  # fmt: skip
+    @asynccontextmanager
+    async def desk() -> AsyncIterator[Desk]:
+        async with service() as one:
+            own = handlers(one)
+            yield Desk(one.store, table, uses, own.apply, own.released)
+
+    return Owner(prefix, desk)
+
+
+def _intake(uses: frozenset[str]) -> Owner:
+    return _owner("INTAKE_", intake, intake_tables.dead_letters, uses, lambda service: service.handlers)
+
+
+def _notifier(uses: frozenset[str], handlers: Callable[[Notifier], _Handlers]) -> Owner:
+    return _owner("NOTIFIER_", notifier, notifier_tables.dead_letters, uses, handlers)
+
+
+def _trials(uses: frozenset[str], handlers: Callable[[Trials], _Handlers]) -> Owner:
+    return _owner("TRIALS_", trials, trials_tables.dead_letters, uses, handlers)
+
+
 GROUPS: Mapping[str, Owner] = {
-    intake_handlers.GROUP: Owner("INTAKE_", _of_intake),
-    intake_handlers.TRIALS_GROUP: Owner("INTAKE_", _of_trials_outcomes),
-    NOTIFIER_GROUP: Owner("NOTIFIER_", _of_notifier),
-    NOTIFIER_REQUESTS_GROUP: Owner("NOTIFIER_", _of_requests),
-    digest_handlers.GROUP: Owner("NOTIFIER_", _of_digests),
-    trials_handlers.GROUP: Owner("TRIALS_", _of_trials),
-    following.GROUP: Owner("TRIALS_", _of_matches),
-    outcome_handlers.GROUP: Owner("TRIALS_", _of_invitations),
+    intake_handlers.GROUP: _intake(intake_handlers.USES),
+    intake_handlers.TRIALS_GROUP: _intake(intake_handlers.TRIALS_USES),
+    NOTIFIER_GROUP: _notifier(notifier_handlers.USES, lambda service: service.handlers),
+    NOTIFIER_REQUESTS_GROUP: _notifier(notifier_handlers.REQUESTS, lambda service: service.handlers),
+    digest_handlers.GROUP: _notifier(digest_handlers.USES, lambda service: service.digest_handlers),
+    trials_handlers.GROUP: _trials(trials_handlers.USES, lambda service: service.handlers),
+    following.GROUP: _trials(following.USES, lambda service: service.subscribed.handlers),
+    outcome_handlers.GROUP: _trials(outcome_handlers.USES, lambda service: service.outcomes),
 }
 """Every consumer group, its service and the way to its letters."""
 

@@ -58,7 +58,7 @@ class IntakeHandlers:
         locked = await lock_or_add_patients(connection, {_key(each) for each in used}, self.master)
         fresh = await newer(connection, used)
         changed = {_key(each) for each in fresh}
-        await record_subjects(connection, fresh, locked)
+        await record_subjects(connection, fresh, locked, self.evaluator.clock.now())
         await record_changed(connection, changed)
         if gone := [_key(each) for each in fresh if _is_erased(each)]:
             await erase(connection, gone)

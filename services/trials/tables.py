@@ -74,6 +74,22 @@ subjects = Table(
 )
 """Each subject's newest state, sealed under its patient's key."""
 
+past_subjects = Table(
+    "past_subjects",
+    metadata,
+    Column("tenant", TENANT, primary_key=True),
+    Column("subject", String(60), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("patient_id", ID, nullable=False),
+    Column("facts_version", Integer, nullable=False),
+    Column("known_at", UtcDateTime, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Index("past_subjects_patient", "tenant", "patient_id", "facts_version"),
+)
+"""Every state that verdicts were made of, sealed as in ``subjects``, from the patient's ``facts_version`` on. By them
+any past verdict is made again. Gone with the patient's key.
+"""
+
 trials = Table(
     "trials",
     metadata,
@@ -98,6 +114,18 @@ trials = Table(
 """``record`` is what was kept of the registry's, ``draft`` what a coordinator is working on, ``published`` what counts:
 JSON of ``TrialState``. ``drained``: up to which version all patients have been compared. ``released``: invitations.
 """
+
+past_trials = Table(
+    "past_trials",
+    metadata,
+    Column("tenant", TENANT, primary_key=True),
+    Column("trial_id", ID, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("criteria_version", String(13), nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("state", Text, nullable=False),
+)
+"""Every state of a trial that counted once, JSON of ``TrialState``: by them past verdicts are made again."""
 
 matches = Table(
     "matches",

@@ -24,18 +24,22 @@ def explain(
     as_of: Annotated[
         datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], metavar="DATE", help="Default: today.")
     ] = None,
+    facts: Annotated[int | None, typer.Option("--facts-version", help="As a match's stamp says.")] = None,
+    criteria: Annotated[str | None, typer.Option("--criteria-version", help="As a match's stamp says.")] = None,
 ) -> None:
     """Judge one patient and trial again as on a day, from the store, and say why. For operators: needs TRIALS_...
 
-    Facts count as far as they were observed by that day. The newest state alone of each record, consent and enrolment
-    is kept, and the published criteria alone: the answer says what can't be as it was.
+    What was known and published by the end of that day counts; with versions, what a match was stamped with.
     """
     from standalone.commands.environment import run, trials
-    from standalone.replaying import replay
+    from standalone.replaying import Asked, replay
+
+    day = as_of.date() if as_of else None
+    asked = Asked(tenant, named_patient(patient), trial, day, facts, criteria)
 
     async def ask() -> "list[Replay]":
         async with trials() as service:
-            return await replay(service, tenant, named_patient(patient), trial, as_of.date() if as_of else None)
+            return await replay(service, asked)
 
     for each in run(ask()):
         _print(each)
@@ -45,7 +49,8 @@ def _print(replay: "Replay") -> None:
     from standalone.commands import screen
 
     found = replay.verdict
-    screen.say(f"{found.verdict} on {replay.as_of} in program {replay.program}", "bold")
+    said = f"{found.verdict} on {replay.as_of} in program {replay.program}, criteria {replay.criteria_version}"
+    screen.say(said, "bold")
     for note in replay.closed:
         screen.say(f"gate closed: {note}", "yellow", indent=2)
     for each in replay.criteria:
@@ -63,8 +68,8 @@ def _print(replay: "Replay") -> None:
         said = f"withdrawn ({stored.withdrawn})" if stored.withdrawn else str(stored.pair.verdict)
         version = "{}.{}".format(*stamp.criteria)
         screen.note(f"stored: {said}, judged as of {stamp.as_of}, facts version {stamp.facts}, criteria {version}")
-    for limit in replay.limits:
-        screen.note(limit, "yellow")
+    if replay.note:
+        screen.note(replay.note, "yellow")
 
 
 def evaluate(

@@ -1,6 +1,8 @@
 """Bad messages are refused, each for the reason expected and without showing what stood in it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -26,6 +28,26 @@ POSTED: dict[str, dict[str, Any]] = {
         "patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10", "scope": "email-basic", "text_version": "1",
         "decided_at": "2027-01-01T10:00:00Z", "recorded_by": "desk",
     },
+    "enrolment.opened": {"patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10", "program": "k7q2m9"},
+    "preference.changed": {"patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10", "program": "k7q2m9"},
+    "facts.recorded": {
+        "patient_id": "3f1f1d2e-6a54-4c39-9d43-0a5f8b7c2e10",
+        "block": {"facts": [{"name": "age", "value": 1, "source": "form", "observed_at": "2027-01-01T10:00:00Z"}]},
+    },
+}  # fmt: skip
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "patient.registered": {
+        "contact.email_verified_at": None, "contact.phone": None, "contact.language": "en", "sex": None,
+    },
+    "appointment.scheduled": {
+        "end": None, "modality": "on-site", "status": "booked", "patient_told_at": None,
+        "care.site": None, "care.clinician": None,
+    },
+    "paperwork.requested": {"appointment_id": None, "items.0.status": "requested"},
+    "consent.granted": {"program": None},
+    "enrolment.opened": {"outside_network": "not-known"},
+    "preference.changed": {"email": True, "reminders": True, "forms": True, "paused_until": None},
+    "facts.recorded": {"block.facts.0.unit": None, "block.facts.0.valid_until": None},
 }  # fmt: skip
 APPOINTMENT = "appointment.scheduled"
 GONE: Any = object()
@@ -63,6 +85,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     (APPOINTMENT, "care", SECRET, "model_type"),
     (APPOINTMENT, "appointment_id", "8c2b7d44-1f0e-4a57-b0c6-55d1f9e3a721", "extra_forbidden"),
     ("paperwork.requested", "items", [], "too_short"),
+    ("paperwork.requested", "items", POSTED["paperwork.requested"]["items"] * 41, "too_long"),
     ("paperwork.requested", "items", SECRET, "tuple_type"),
     ("consent.granted", "scope", "everything", "enum"),
     ("consent.granted", "recorded_by", "", "string_too_short"),
@@ -84,10 +107,21 @@ def spoilt(name: str, path: str, value: Any) -> str:
 
 
 @pytest.mark.parametrize("name", POSTED)
-def test_the_good_ones_are_taken(name: str) -> None:
+def test_the_good_ones_are_taken_and_what_they_leave_out_has_a_meaning(name: str) -> None:
     posted = EVENT_TYPES[name].posted
     assert posted is not None
-    posted.strict_json(json.dumps(POSTED[name]))
+    said = POSTED[name]
+    read = dict(leaves(posted.strict_json(json.dumps(said)).model_dump(mode="json")))
+    assert {path: value for path, value in read.items() if path not in dict(leaves(said))} == LEFT_OUT[name]
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value that isn't itself made of values, by its path."""
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
 
 
 @pytest.mark.parametrize(("name", "path", "value", "reason"), REFUSED)
@@ -116,6 +150,25 @@ def test_a_bad_envelope_is_refused(change: dict[str, Any]) -> None:
     Envelope.strict_data(good)
     with pytest.raises(ValidationError):
         Envelope.strict_data(good | change)
+
+
+def test_an_envelope_needs_four_attributes_and_is_live_json_unless_it_says_otherwise() -> None:
+    said = {"id": "1", "source": "s", "type": "org.upright.appointment.scheduled.v1", "time": "2027-03-16T09:30:00Z"}
+    read = Envelope.strict_data(said | {"sequence": 0}).model_dump(mode="json", exclude_none=True)
+    assert read == said | {
+        "sequence": 0, "specversion": "1.0", "datacontenttype": "application/json", "origin": "live",
+    }  # fmt: skip
+    for name in said:
+        with pytest.raises(ValidationError, match="missing"):
+            Envelope.strict_data({each: value for each, value in said.items() if each != name})
+
+
+@pytest.mark.parametrize(("tier", "taken"), [(0, True), (1, True), (-1, False), (2, False)])
+def test_a_mail_has_one_of_two_tiers(tier: int, taken: bool) -> None:
+    outcome = json.loads((ROOT / "examples/delivery.sent.v1/1.json").read_text())["data"]
+    spoken = json.dumps(outcome | {"delivery": outcome["delivery"] | {"tier": tier}})
+    with nullcontext() if taken else pytest.raises(ValidationError, match="tier"):
+        EVENT_TYPES["delivery.sent"].data.strict_json(spoken)
 
 
 def test_an_enum_member_of_a_later_version_is_unknown_to_consumers_and_refused_from_producers() -> None:

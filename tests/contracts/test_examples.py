@@ -1,6 +1,8 @@
 """Every golden example ever committed still parses, opens, and says the same."""
 
 import json
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,42 @@ def test_consumers_read_it_with_fields_they_do_not_know(file: Path) -> None:
     record, _, event, _ = read(file)
     more = json.dumps({**record["data"], "of_a_later_version": {"any": "thing"}})
     assert event.data.tolerant_json(more) == event.data.tolerant_json(json.dumps(record["data"]))
+
+
+@every_example
+def test_a_word_of_a_later_version_is_unknown_to_consumers_and_refused_from_producers(file: Path) -> None:
+    record, _, event, data = read(file)
+    for path, _ in words_of(event.data.tolerant_json(data).model_dump()):
+        for word in ("of-a-later-version", "unknown"):
+            later = json.dumps(changed(record["data"], path, word))
+            assert (path, "unknown") in dict(words_of(event.data.tolerant_json(later).model_dump())).items()
+            with pytest.raises(ValidationError):
+                event.data.strict_json(later)
+
+
+def words_of(seen: Any, *path: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """All values that are words of a fixed set, with their paths; but criteria aren't judged by halves."""
+    if isinstance(seen, StrEnum) and "eligibility" not in path:
+        yield path, seen
+    for key, value in seen.items() if isinstance(seen, dict) else enumerate(seen) if isinstance(seen, tuple) else ():
+        yield from words_of(value, *path, key)
+
+
+def changed(node: Any, path: tuple[Any, ...], to: Any) -> Any:
+    """The same with another value at ``path``."""
+    if not path:
+        return to
+    inner = changed(node[path[0]], path[1:], to)
+    return node | {path[0]: inner} if isinstance(node, dict) else [*node[: path[0]], inner, *node[path[0] + 1 :]]
+
+
+@every_example
+def test_versions_count_from_one(file: Path) -> None:
+    record, _, event, _ = read(file)
+    if "version" in record["data"]:
+        event.data.tolerant_json(json.dumps({**record["data"], "version": 1}))
+        with pytest.raises(ValidationError, match="greater_than_equal"):
+            event.data.tolerant_json(json.dumps({**record["data"], "version": 0}))
 
 
 @every_example

@@ -4,10 +4,21 @@ import re
 
 import pytest
 
-from schemas.registry import EVENT_TYPES, TRIALS_CATALOG
+from schemas.registry import EVENT_TYPES, INTAKE_EVENTS, TRIALS_CATALOG
 from schemas.topics import ALL_TOPICS, SUBSCRIPTION, TOPICS, Topic, dead_letter_topic, subscription_topic
 
 SERVICES = {"intake", "notifier", "trials"}
+DAY_MS = 86_400_000
+TABLE = {
+    "intake.events.v1": ("patient id", "intake", ["notifier.intake", "trials.intake"]),
+    "notifier.requests.v1": ("patient id", "trials", ["notifier.requests"]),
+    "notifier.outcomes.v1": ("patient id", "notifier", ["intake.outcomes", "trials.outcomes"]),
+    "trials.catalog.v1": ("trial id", "trials", []),
+    "trials.matches.v1": ("patient id", "trials", ["trials.matches"]),
+    "trials.outcomes.v1": ("patient id", "trials", ["intake.trials"]),
+    "trials.digests.v1": ("subscription id", "trials", ["notifier.digests"]),
+}
+"""Key, producer and groups. A group of another name would start anew, a topic of another name would be empty."""
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=str)
@@ -30,6 +41,20 @@ def test_each_subscription_has_a_topic_of_its_own() -> None:
     one, other = subscription_topic("a"), subscription_topic("b")
     assert (one.name, other.name) == ("trials.subscription.a.v1", "trials.subscription.b.v1")
     assert one.partitions == SUBSCRIPTION.partitions == 1
+
+
+def test_each_topic_has_the_key_producer_and_groups_that_were_agreed() -> None:
+    assert {name: (each.key, *each.producers, [*each.groups]) for name, each in TOPICS.items()} == TABLE
+    assert [TOPICS[name].consumers for name in ("intake.events.v1", TRIALS_CATALOG)] == [
+        ("notifier", "trials"), ("notifier",),
+    ]  # fmt: skip
+
+
+def test_records_are_kept_for_14_days_dead_letters_for_90_and_reports_to_a_coordinator_for_30() -> None:
+    kept = {name: topic.retention_ms for name, topic in ALL_TOPICS.items()}
+    assert {kept.pop(name) for name in TOPICS} == {14 * DAY_MS}
+    assert set(kept.values()) == {90 * DAY_MS}
+    assert subscription_topic("a").retention_ms == 30 * DAY_MS
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=str)
@@ -58,3 +83,9 @@ def test_every_event_goes_to_a_declared_topic_and_every_topic_carries_events() -
 
 def test_heartbeats_are_declared_where_their_event_goes() -> None:
     assert [name for name, topic in TOPICS.items() if topic.heartbeats] == [EVENT_TYPES["heartbeat"].topic]
+
+
+def test_what_is_intakes_own_and_what_others_publish_cannot_be_posted() -> None:
+    refused = {each.name for each in EVENT_TYPES.values() if each.posted is None and each.topic == INTAKE_EVENTS}
+    assert refused == {"patient.merged", "patient.absorbed", "heartbeat"}
+    assert {each.topic for each in EVENT_TYPES.values() if each.posted is not None} == {INTAKE_EVENTS}

@@ -49,8 +49,8 @@ async def test_each_step_of_a_match_is_made_again_from_its_stamp(desk: Research)
     chance = random.Random(7)
     await desk.publish(TRIAL, asks_for("type-3"))
     patients = [await desk.admit() for _ in range(4)]
-    for _ in range(60):
-        desk.clock.advance_to(desk.clock.now() + timedelta(hours=chance.choice([1, 30, 400])))
+    for _ in range(150):
+        desk.clock.advance_to(desk.clock.now() + timedelta(hours=chance.choice([1, 10, 200])))
         one = chance.choice(patients)
         act = chance.randrange(6)
         if act < 3:

@@ -105,7 +105,7 @@ async def test_a_verdict_is_explained_again_as_of_a_day(counter: Counter) -> Non
     assert "age: 40 to 49 years" in today.out
     before = await counter.run(*asked, "--as-of", "2027-02-01")
     assert (before.status, "in no program" in before.err) == (1, True), "nothing was known of the patient yet"
-    stamped = await counter.run(*asked, "--facts-version", "1", "--criteria-version", "1.0")
+    stamped = await counter.run(*asked, "--as-of", "2027-02-26", "--facts-version", "1", "--criteria-version", "1.0")
     assert stamped.out.startswith("eligible on 2027-02-26")
     missing = await counter.run("explain", "--trial", "NCT1", "--patient", patient_id, "--tenant", desk.tenant)
     assert (missing.status, "no such trial" in missing.err) == (1, True)

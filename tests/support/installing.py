@@ -19,9 +19,10 @@ from tests.support.processes import ROOT, Service, ServiceProcess
 from tests.support.servers import Pair
 from tests.support.smtp_server import SmtpServer
 
+ALWAYS = {"opens": "00:00", "closes": "23:59:59.999999"}
 POLICY = {
     "settle": {"staff": "PT5S", "feed": "PT5S"},
-    "windows": {"care": {"opens": "00:00", "closes": "23:59:59.999999"}},
+    "windows": {"care": ALWAYS, "trials": {**ALWAYS, "weekdays": [1, 2, 3, 4, 5, 6, 7]}},
 }
 
 
@@ -65,7 +66,7 @@ class _Site:
         schemas: dict[Service, str] = {"intake": f"i_{secrets.token_hex(4)}", "notifier": f"n_{secrets.token_hex(4)}"}
         token, setting = new_api_key("poster", TENANT, None, ["publish"])
         api_keys = f"[{setting.model_dump_json()}]"
-        return cls(pair, folder, _programs(folder / "programs"), schemas, ring(), token, api_keys)
+        return cls(pair, folder, write_programs(folder / "programs"), schemas, ring(), token, api_keys)
 
     def store(self, service: Service) -> Store:
         return Store(StoreSettings(url=self.pair.postgres, schema=self.schemas[service], connections=2))
@@ -94,7 +95,7 @@ def _installation(site: _Site, smtp: SmtpServer, notifiers: int) -> Installation
     return Installation(site.pair, smtp, intake, senders, Poster(intake.url, site.token), stores)
 
 
-def _programs(folder: Path) -> Path:
+def write_programs(folder: Path) -> Path:
     """One program as shipped, with the demo's values in the hospital's place."""
     shipped = ROOT / "programs"
     shutil.copytree(shipped / "cedars-sinai-csf", folder / "cedars-sinai-csf")

@@ -33,9 +33,12 @@ def test_python_takes_a_datetime_and_a_strict_reader_no_text() -> None:
         INSTANT.validate_python(at.isoformat(), strict=True)
 
 
-def test_an_instant_is_cut_to_what_a_store_keeps() -> None:
-    read = TypeAdapter[datetime](Instant).validate_python("2027-03-16T09:30:00.123987-07:00")
-    assert read == datetime(2027, 3, 16, 16, 30, 0, 123000, tzinfo=UTC)
+@pytest.mark.parametrize(
+    ("written", "kept"), [("123987", 123), ("999999", 999), ("998998", 998), ("0009", 0), ("5", 500)]
+)
+def test_an_instant_is_cut_to_what_a_store_keeps(written: str, kept: int) -> None:
+    read = INSTANT.validate_python(f"2027-03-16T09:30:00.{written}-07:00")
+    assert read == datetime(2027, 3, 16, 16, 30, 0, kept * 1000, tzinfo=UTC)
     assert read.tzinfo is UTC
 
 

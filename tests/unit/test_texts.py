@@ -1,6 +1,5 @@
 """Text and identifiers from outside, at their limits: what is just taken, what is just refused, what is changed."""
 
-import re
 from typing import Any
 
 import pytest
@@ -98,16 +97,12 @@ def test_an_identifier_has_one_spelling(text: str) -> None:
     assert read(Opaque, text) == ID
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (ID[:-1], "must be a UUID"),
-        (ID + "0", "must be a UUID"),
-        ("", "must be a UUID"),
-        (f"urn:uuid:-{ID}", "at most 45"),
-    ],
-)
-def test_what_is_no_identifier_is_refused_without_being_repeated(text: str, reason: str) -> None:
-    with pytest.raises(ValidationError, match=reason) as caught:
+@pytest.mark.parametrize("text", [ID[:-1], ID + "0", "", "Zoe Example"])
+def test_what_is_no_identifier_is_refused_in_words(text: str) -> None:
+    with pytest.raises(ValidationError, match="Value error, must be a UUID \\["):
         read(Opaque, text)
-    assert caught.value.errors()[0]["msg"].count(reason) == 1
+
+
+def test_no_identifier_is_longer_than_its_longest_spelling() -> None:
+    with pytest.raises(ValidationError, match="at most 45 characters"):
+        read(Opaque, f"urn:uuid:-{ID}")

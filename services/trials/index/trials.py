@@ -19,7 +19,7 @@ from services.trials.index.buckets import Buckets, Measured, Named, NoEvent, Ord
 from services.trials.index.inputs import Input, Sort, sort_of
 from services.trials.index.questions import Questions
 from services.trials.index.slots import Slots
-from services.trials.matching.verdict import Matcher, TrialVerdict, Verdict
+from services.trials.matching.verdict import Matcher, TrialVerdict
 
 K = TypeVar("K", bound=Hashable)
 
@@ -116,8 +116,7 @@ class TrialIndex(Generic[K]):
         """The trials that the patient is eligible for, or possibly is; all others they are not."""
         found: dict[K, TrialVerdict] = {}
         for slot in slots_of(self._left(picture)):
-            verdict = self._matchers[slot].verdict(picture)
-            if verdict.verdict is not Verdict.INELIGIBLE:
+            if (verdict := self._matchers[slot].match(picture)) is not None:
                 found[self._slots.key(slot)] = verdict
         return found
 

@@ -65,7 +65,20 @@ class Matcher:
 
     def verdict(self, picture: Picture) -> TrialVerdict:
         """Of several cohorts the best: least failed, then least unknown, then the first."""
-        shared = {criterion.id: judge(picture) for criterion, judge in self.shared}
+        return self._best({criterion.id: judge(picture) for criterion, judge in self.shared}, picture)
+
+    def match(self, picture: Picture) -> TrialVerdict | None:
+        """The verdict, or None for an ineligible patient: the first criterion that fails ends the asking."""
+        shared: dict[str, Truth] = {}
+        for criterion, judge in self.shared:
+            truth = judge(picture)
+            if truth is FALSE:
+                return None
+            shared[criterion.id] = truth
+        found = self._best(shared, picture)
+        return None if found.verdict is Verdict.INELIGIBLE else found
+
+    def _best(self, shared: Mapping[str, Truth], picture: Picture) -> TrialVerdict:
         found = [_of_cohort(cohort, shared, own, picture) for cohort, own in self.cohorts]
         return found[0] if len(found) == 1 else min(found, key=_distance)
 

@@ -12,6 +12,7 @@ from chassis.store import insert
 from schemas.trials import TrialState
 from services.trials.registry.report import Stored
 from services.trials.registry.trial import RegistryTrial
+from services.trials.store.past import record_past_trials
 from services.trials.tables import catalogue, trials
 
 TrialKey = tuple[str, str]
@@ -128,6 +129,7 @@ async def record_published(
     if by is not None:
         values |= {"draft": bindparam("state"), "published_by": by}
     await connection.execute(update(trials).where(mine).values(values), rows)
+    await record_past_trials(connection, tenant, states, now)
     await connection.execute(update(catalogue).where(catalogue.c.id == 1).values(change=change + len(rows)))
 
 

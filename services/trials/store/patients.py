@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.sealing import DataKey, Keyring
 from chassis.store import database_now, insert
-from services.trials.tables import patients, subjects
+from services.trials.tables import past_subjects, patients, subjects
 
 PatientKey = tuple[str, str]
 """Tenant and patient id."""
@@ -115,7 +115,8 @@ async def erase(connection: AsyncConnection, keys: Iterable[PatientKey]) -> None
     """Forget these patients' keys and all that was sealed under them."""
     mine = sorted(set(keys))
     await connection.execute(update(patients).where(_KEY.in_(mine)).values(data_key=None, next_change=None))
-    await connection.execute(subjects.delete().where(tuple_(subjects.c.tenant, subjects.c.patient_id).in_(mine)))
+    for table in (subjects, past_subjects):
+        await connection.execute(table.delete().where(tuple_(table.c.tenant, table.c.patient_id).in_(mine)))
 
 
 def _locked(row: Any, master: Keyring) -> Locked:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.store import insert
 from services.trials.domain import Consent, Enrolment, Facts, Known, Patient, Subject
 from services.trials.projection import ADAPTERS, Projected
+from services.trials.store.past import record_past_subjects
 from services.trials.store.patients import Locked, PatientKey
 from services.trials.tables import subjects
 
@@ -36,9 +38,12 @@ async def is_overtaken(connection: AsyncConnection, state: Projected) -> bool:
 
 
 async def record_subjects(
-    connection: AsyncConnection, states: Iterable[Projected], locked: Mapping[PatientKey, Locked]
+    connection: AsyncConnection, states: Iterable[Projected], locked: Mapping[PatientKey, Locked], now: datetime
 ) -> None:
-    """Store states; an older version never overwrites a newer one, and of an erased patient nothing is kept."""
+    """Store states, and keep them with the past ones; an older version never overwrites a newer one.
+
+    ``now`` is civil. Of an erased patient nothing is kept.
+    """
     rows = []
     for each in states:
         key = locked[each.tenant, each.patient_id].data_key
@@ -60,6 +65,8 @@ async def record_subjects(
         ),
         rows,
     )
+    versions = {key: each.facts_version + 1 for key, each in locked.items()}
+    await record_past_subjects(connection, rows, versions, now)
 
 
 async def load_known(connection: AsyncConnection, locked: Iterable[Locked]) -> dict[PatientKey, Known]:
@@ -73,10 +80,11 @@ async def load_known(connection: AsyncConnection, locked: Iterable[Locked]) -> d
         if data_key is not None:
             plain = data_key.open_bytes(row.state, row.subject.encode())
             found[row.tenant, row.patient_id].append(ADAPTERS[row.subject.partition("/")[0]].validate_json(plain))
-    return {key: _known(found[key]) for key in by_key}
+    return {key: known_of(found[key]) for key in by_key}
 
 
-def _known(states: Sequence[Subject]) -> Known:
+def known_of(states: Sequence[Subject]) -> Known:
+    """One patient's states together."""
     return Known(
         patient=next((each for each in states if isinstance(each, Patient)), Patient()),
         enrolments=tuple(each for each in states if isinstance(each, Enrolment)),

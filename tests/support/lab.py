@@ -1,0 +1,240 @@
+"""Trials and a notifier as processes on a pair of real servers, with a mail server: killed, and started again."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from sqlalchemy import func, select, update
+
+from chassis.cloudevents import to_message
+from chassis.decoding import Event
+from chassis.freshness import stored_positions
+from chassis.heartbeats import Heartbeats
+from chassis.outbox import unsent
+from chassis.publisher import Publisher
+from chassis.sealing import Keyring, KeyringSettings
+from chassis.settings import StoreSettings
+from chassis.store import Store, database_now
+from chassis.topics import apply as apply_topics
+from schemas.patient import ContactBlock
+from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, NOTIFIER_REQUESTS, TRIALS_MATCHES
+from schemas.topics import ALL_TOPICS, TOPICS, Topic
+from services.notifier import tables as notifier
+from services.notifier.arm import arm
+from services.notifier.domain import OPEN_STATES
+from services.trials import tables as trials
+from services.trials.store.catalogue import list_undrained
+from services.trials.store.invitations import list_due
+from tests.support.cli import ring
+from tests.support.eventually import eventually
+from tests.support.installing import write_programs
+from tests.support.processes import ServiceProcess
+from tests.support.research import KEY, Research, beside
+from tests.support.servers import Pair
+from tests.support.smtp_server import SmtpServer
+
+Name = Literal["trials", "notifier"]
+TABLES = {"trials": trials, "notifier": notifier}
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """``desk`` works on trials' own store, as a coordinator would; ``stores`` are looked into from outside."""
+
+    pair: Pair
+    smtp: SmtpServer
+    processes: dict[Name, ServiceProcess]
+    stores: dict[Name, Store]
+    desk: Research
+    contact: Keyring
+    producer: AIOKafkaProducer
+
+    # what intake would say
+
+    def patient(self, patient_id: str, **changes: Any) -> Event[Any]:
+        """Of 40 years, with an address of their own: traits for trials, contact for the notifier."""
+        now, born = self.desk.clock.now(), datetime(1986, 5, 2, tzinfo=UTC).date()
+        block = ContactBlock.strict_data({
+            "given_name": "Ana", "family_name": "Test", "birth_date": born, "email": address_of(patient_id),
+            "email_verified_at": now,
+        })  # fmt: skip
+        sealed = self.contact.seal(block, tenant=self.desk.tenant, subject=f"patient/{patient_id}")
+        return self.desk.patient(patient_id, born, contact=sealed, **changes)
+
+    async def say(self, *events: Event[Any]) -> None:
+        """On the broker as intake's relay does: in order, waiting for it while it is away."""
+        for each in events:
+            message = to_message(INTAKE_EVENTS, each.envelope, each.data)
+            await self.producer.send_and_wait(
+                INTAKE_EVENTS, key=message.key, value=message.value, headers=list(message.headers)
+            )
+
+    async def beat(self) -> None:
+        """One heartbeat of intake's: the notifier believes for an hour that it knows the truth."""
+        [message] = Heartbeats([TOPICS[INTAKE_EVENTS]], "https://intake.example.org").messages(
+            datetime.now(UTC), timedelta(0)
+        )
+        publisher = Publisher(self.pair.kafka)
+        published = await publisher.publish_to_all(message)
+        await publisher.close()
+        assert published.failure is None
+
+    # what befalls it
+
+    async def kill(self, name: Name) -> None:
+        """SIGKILL and a new start, spared the half minute until the dead one's leases run out."""
+        process = self.processes[name]
+        await process.kill()
+        async with self.stores[name].write() as connection:
+            await connection.execute(update(TABLES[name].leases).values(until=database_now(-1)))
+            if name == "notifier":
+                held = notifier.deliveries.c.lease_until.is_not(None)
+                await connection.execute(update(notifier.deliveries).where(held).values(lease_until=database_now(-1)))
+        await process.start()
+        await process.ready()
+
+    # what comes of it
+
+    async def rest(self) -> None:
+        """Wait until everything that was said has come to its end, everywhere."""
+        async with AIOKafkaConsumer(bootstrap_servers=self.pair.kafka.bootstrap) as client:
+            await eventually(lambda: self._at_rest(client), within=PATIENCE)
+
+    async def _at_rest(self, client: AIOKafkaConsumer) -> bool:
+        """Asked from the source down, so that what was true of each step is still true when the last is asked."""
+        return (
+            await self._is_read(client, INTAKE_EVENTS)
+            and await self._is_judged()
+            and await self._is_relayed("trials")
+            and await self._is_read(client, TRIALS_MATCHES)
+            and await self._is_read(client, NOTIFIER_REQUESTS)
+            and await self._is_sent()
+            and await self._is_relayed("notifier")
+            and await self._is_read(client, NOTIFIER_OUTCOMES)
+            and await self._is_relayed("trials")
+        )
+
+    async def _is_read(self, client: AIOKafkaConsumer, topic: str) -> bool:
+        """By each of our groups; by what they have stored, not by what they say of themselves."""
+        places = [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
+        ends = {each.partition: end for each, end in (await client.end_offsets(places)).items()}
+        for name, store in self.stores.items():
+            for group in (each for each in TOPICS[topic].groups if each.startswith(f"{name}.")):
+                async with store.read() as connection:
+                    stands = await stored_positions(connection, TABLES[name].consumer.positions, group)
+                if any(stands.get(number, 0) < end for number, end in ends.items()):
+                    return False
+        return True
+
+    async def _is_judged(self) -> bool:
+        async with self.stores["trials"].read() as connection:
+            undrained = await list_undrained(connection)
+            return not undrained and not await list_due(connection, datetime.now(UTC), 1)
+
+    async def _is_sent(self) -> bool:
+        unfinished = notifier.deliveries.c.state.in_(sorted(OPEN_STATES))
+        async with self.stores["notifier"].read() as connection:
+            return not (await connection.execute(select(func.count()).where(unfinished))).scalar_one()
+
+    async def _is_relayed(self, name: Name) -> bool:
+        async with self.stores[name].read() as connection:
+            return not await unsent(connection, TABLES[name].outbox)
+
+    async def heard(self, topic: Topic) -> list[dict[str, Any]]:
+        """Everything on a topic, in the order of each partition: the data, with the event's name."""
+        async with AIOKafkaConsumer(bootstrap_servers=self.pair.kafka.bootstrap, enable_auto_commit=False) as client:
+            partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+            client.assign(partitions)
+            await client.seek_to_beginning(*partitions)
+            ends, found = await client.end_offsets(partitions), []
+            while [each for each, end in ends.items() if await client.position(each) < end]:
+                for records in (await client.getmany(timeout_ms=500)).values():
+                    for record in records:
+                        name = dict(record.headers)["ce_type"].decode().removeprefix("org.upright.")
+                        found.append({"event": name.rpartition(".v")[0], **json.loads(record.value)})
+            return found
+
+    async def dead_letters(self) -> int:
+        """In both services' tables."""
+        found = 0
+        for name, store in self.stores.items():
+            count = select(func.count()).select_from(TABLES[name].consumer.dead_letters)
+            async with store.read() as connection:
+                found += (await connection.execute(count)).scalar_one()
+        return found
+
+
+def address_of(patient_id: str) -> str:
+    return f"{patient_id}@example.org"
+
+
+@asynccontextmanager
+async def lab(pair: Pair, folder: Path) -> AsyncIterator[Lab]:
+    """Both services at work and armed. An error inside carries the ends of their logs."""
+    pair.up()
+    await eventually(lambda: _usable(pair), within=60)
+    contact = ring()
+    common = {"PROGRAMS": str(write_programs(folder / "programs"))}
+    links = {"PAGES__PUBLIC_URL": "https://messages.example.com", "PAGES__LINKS": ring()}
+    stores = {name: StoreSettings(url=pair.postgres, schema=name, connections=2) for name in TABLES}
+    async with (
+        SmtpServer() as smtp,
+        AIOKafkaProducer(
+            bootstrap_servers=pair.kafka.bootstrap, acks="all", enable_idempotence=True, request_timeout_ms=90_000
+        ) as producer,
+        beside(stores["trials"], start=_a_minute_ago(), kafka=pair.kafka) as desk,
+    ):
+        mail = {"SMTP__HOST": "127.0.0.1", "SMTP__PORT": str(smtp.port), "SMTP__TLS": "none"}
+        own = {"MASTER": ring(), "CONTACT": contact, "ADDRESS_KEY": secrets.token_urlsafe(32)}
+        processes: dict[Name, ServiceProcess] = {
+            "trials": _process(pair, folder, "trials", common | {"MASTER": json.dumps(KEY), "FACTS": json.dumps(KEY)}),
+            "notifier": _process(pair, folder, "notifier", common | links | mail | own),
+        }
+        looked_into: dict[Name, Store] = {"trials": desk.trials.store, "notifier": Store(stores["notifier"])}
+        keys = KeyringSettings.model_validate_json(contact).ring()
+        made = Lab(pair, smtp, processes, looked_into, desk, keys, producer)
+        try:
+            await _open(made)
+            yield made
+        except BaseException as error:
+            for process in processes.values():
+                error.add_note(process.last_words())
+            raise
+        finally:
+            for process in processes.values():
+                await process.kill()
+            await looked_into["notifier"].close()
+
+
+def _process(pair: Pair, folder: Path, name: Name, own: dict[str, str]) -> ServiceProcess:
+    settings = {
+        "KAFKA__BOOTSTRAP": pair.kafka.bootstrap, "KAFKA__INSTANCE": "a", "STORE__URL": pair.postgres,
+        "STORE__SCHEMA": name, "STORE__MIGRATE_AT_START": "true", **own,
+    }  # fmt: skip
+    env = {f"{name.upper()}_{key}": value for key, value in settings.items()}
+    return ServiceProcess(name, env, folder / f"{name}.log")
+
+
+async def _open(made: Lab) -> None:
+    for process in made.processes.values():
+        await process.start()
+    for process in made.processes.values():
+        await process.ready()
+    async with made.stores["notifier"].write() as connection:
+        await arm(connection, made.desk.tenant, datetime.now(UTC) - timedelta(days=1))
+    await made.beat()
+
+
+def _a_minute_ago() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+
+
+async def _usable(pair: Pair) -> bool:
+    return (await apply_topics(pair.kafka, ALL_TOPICS.values())).usable
