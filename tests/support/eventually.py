@@ -11,12 +11,13 @@ async def eventually(predicate: Callable[[], Any | Awaitable[Any]], within: floa
     """Return the first truthy value of ``predicate()``; ``AssertionError`` after ``within`` seconds."""
     began = time.monotonic()
     while True:
+        asked = time.monotonic()
         value = predicate()
         if inspect.isawaitable(value):
             value = await value
         if value:
             return value
-        waited = time.monotonic() - began
-        if waited > within:
+        now = time.monotonic()
+        if now - began > within:
             raise AssertionError(f"not true within {within} s: {predicate}")
-        await asyncio.sleep(0.02 if waited < 5 else 0.1)  # a long wait costs little
+        await asyncio.sleep(min(0.2, max(0.02, 4 * (now - asked))))  # what is costly to ask is asked less often

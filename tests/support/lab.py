@@ -1,12 +1,11 @@
-"""Trials and a notifier as processes on a pair of real servers, with a mail server: killed, and started again."""
+"""Trials and a notifier as processes on a pair of real servers, with a mail server: killed, and started again.
+
+``tests.support.labs`` opens one.
+"""
 
 import json
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,24 +17,19 @@ from chassis.freshness import stored_positions
 from chassis.heartbeats import Heartbeats
 from chassis.outbox import unsent
 from chassis.publisher import Publisher
-from chassis.sealing import Keyring, KeyringSettings
-from chassis.settings import StoreSettings
-from chassis.store import Store, database_now
-from chassis.topics import apply as apply_topics
+from chassis.sealing import Keyring
+from chassis.store import Store, database_now, is_outage
 from schemas.patient import ContactBlock
 from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, NOTIFIER_REQUESTS, TRIALS_MATCHES
-from schemas.topics import ALL_TOPICS, TOPICS, Topic
+from schemas.topics import TOPICS, Topic
 from services.notifier import tables as notifier
-from services.notifier.arm import arm
 from services.notifier.domain import OPEN_STATES
 from services.trials import tables as trials
 from services.trials.store.catalogue import list_undrained
 from services.trials.store.invitations import list_due
-from tests.support.cli import ring
 from tests.support.eventually import eventually
-from tests.support.installing import write_programs
 from tests.support.processes import ServiceProcess
-from tests.support.research import KEY, Research, beside
+from tests.support.research import Research
 from tests.support.servers import Pair
 from tests.support.smtp_server import SmtpServer
 
@@ -60,7 +54,7 @@ class Lab:
 
     def patient(self, patient_id: str, **changes: Any) -> Event[Any]:
         """Of 40 years, with an address of their own: traits for trials, contact for the notifier."""
-        now, born = self.desk.clock.now(), datetime(1986, 5, 2, tzinfo=UTC).date()
+        now, born = self.desk.clock.now(), date(1986, 5, 2)
         block = ContactBlock.strict_data({
             "given_name": "Ana", "family_name": "Test", "birth_date": born, "email": address_of(patient_id),
             "email_verified_at": now,
@@ -92,6 +86,7 @@ class Lab:
         """SIGKILL and a new start, spared the half minute until the dead one's leases run out."""
         process = self.processes[name]
         await process.kill()
+        await eventually(lambda: self._store_answers(name), within=PATIENCE)
         async with self.stores[name].write() as connection:
             await connection.execute(update(TABLES[name].leases).values(until=database_now(-1)))
             if name == "notifier":
@@ -99,6 +94,16 @@ class Lab:
                 await connection.execute(update(notifier.deliveries).where(held).values(lease_until=database_now(-1)))
         await process.start()
         await process.ready()
+
+    async def _store_answers(self, name: Name) -> bool:
+        """One that was killed is up some time before it does."""
+        try:
+            await self.stores[name].ping()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return False
+        return True
 
     # what comes of it
 
@@ -173,68 +178,3 @@ class Lab:
 
 def address_of(patient_id: str) -> str:
     return f"{patient_id}@example.org"
-
-
-@asynccontextmanager
-async def lab(pair: Pair, folder: Path) -> AsyncIterator[Lab]:
-    """Both services at work and armed. An error inside carries the ends of their logs."""
-    pair.up()
-    await eventually(lambda: _usable(pair), within=60)
-    contact = ring()
-    common = {"PROGRAMS": str(write_programs(folder / "programs"))}
-    links = {"PAGES__PUBLIC_URL": "https://messages.example.com", "PAGES__LINKS": ring()}
-    stores = {name: StoreSettings(url=pair.postgres, schema=name, connections=2) for name in TABLES}
-    async with (
-        SmtpServer() as smtp,
-        AIOKafkaProducer(
-            bootstrap_servers=pair.kafka.bootstrap, acks="all", enable_idempotence=True, request_timeout_ms=90_000
-        ) as producer,
-        beside(stores["trials"], start=_a_minute_ago(), kafka=pair.kafka) as desk,
-    ):
-        mail = {"SMTP__HOST": "127.0.0.1", "SMTP__PORT": str(smtp.port), "SMTP__TLS": "none"}
-        own = {"MASTER": ring(), "CONTACT": contact, "ADDRESS_KEY": secrets.token_urlsafe(32)}
-        processes: dict[Name, ServiceProcess] = {
-            "trials": _process(pair, folder, "trials", common | {"MASTER": json.dumps(KEY), "FACTS": json.dumps(KEY)}),
-            "notifier": _process(pair, folder, "notifier", common | links | mail | own),
-        }
-        looked_into: dict[Name, Store] = {"trials": desk.trials.store, "notifier": Store(stores["notifier"])}
-        keys = KeyringSettings.model_validate_json(contact).ring()
-        made = Lab(pair, smtp, processes, looked_into, desk, keys, producer)
-        try:
-            await _open(made)
-            yield made
-        except BaseException as error:
-            for process in processes.values():
-                error.add_note(process.last_words())
-            raise
-        finally:
-            for process in processes.values():
-                await process.kill()
-            await looked_into["notifier"].close()
-
-
-def _process(pair: Pair, folder: Path, name: Name, own: dict[str, str]) -> ServiceProcess:
-    settings = {
-        "KAFKA__BOOTSTRAP": pair.kafka.bootstrap, "KAFKA__INSTANCE": "a", "STORE__URL": pair.postgres,
-        "STORE__SCHEMA": name, "STORE__MIGRATE_AT_START": "true", **own,
-    }  # fmt: skip
-    env = {f"{name.upper()}_{key}": value for key, value in settings.items()}
-    return ServiceProcess(name, env, folder / f"{name}.log")
-
-
-async def _open(made: Lab) -> None:
-    for process in made.processes.values():
-        await process.start()
-    for process in made.processes.values():
-        await process.ready()
-    async with made.stores["notifier"].write() as connection:
-        await arm(connection, made.desk.tenant, datetime.now(UTC) - timedelta(days=1))
-    await made.beat()
-
-
-def _a_minute_ago() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
-
-
-async def _usable(pair: Pair) -> bool:
-    return (await apply_topics(pair.kafka, ALL_TOPICS.values())).usable
