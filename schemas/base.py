@@ -29,7 +29,7 @@ _TOLERANT = {"tolerant": True}
 class Contract(BaseModel):
     """Base of all contract models: frozen, and tolerant of unknown fields unless a producer asks otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, ser_json_timedelta="iso8601")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @classmethod
     def strict_data(cls, data: Any) -> Self:

@@ -28,8 +28,6 @@ class Protected(Generic[T]):
     def __repr__(self) -> str:
         return "<protected>"
 
-    __str__ = __repr__
-
     def __format__(self, spec: str) -> str:
         return "<protected>"
 
@@ -41,7 +39,7 @@ class Protected(Generic[T]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        (inner,) = get_args(source) or (Any,)
+        (inner,) = get_args(source)
         plain = handler.generate_schema(inner)
         wrap = core_schema.no_info_after_validator_function(cls, plain)
         return core_schema.json_or_python_schema(

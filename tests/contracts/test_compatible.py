@@ -1,12 +1,14 @@
 """Inside a major version the new schema accepts all that the old one did: each way to break that is seen."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import create_model
 
 from schemas.appointment import AppointmentState
+from schemas.registry import EVENT_TYPES
 from standalone.contracts.compatible import incompatibilities
 from standalone.contracts.json_schemas import json_schemas, schema_of
 
@@ -115,6 +117,17 @@ def test_every_contract_refuses_the_loss_of_any_field_and_takes_a_new_one(name: 
     assert incompatibilities(old, new) == []
     new["required"] = [*old.get("required", []), "one_more"]
     assert incompatibilities(old, new) != []
+
+
+def test_no_event_may_be_sent_with_the_word_that_only_readers_use() -> None:
+    assert [each for each in EVENT_TYPES for words in _enums(ALL[f"{each}.v1"]) if "unknown" in words] == []
+
+
+def _enums(node: Any) -> Iterator[list[Any]]:
+    if isinstance(node, dict):
+        if isinstance(words := node.get("enum"), list):
+            yield words
+        yield from (words for each in node.values() for words in _enums(each))
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

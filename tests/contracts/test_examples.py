@@ -151,3 +151,10 @@ def test_every_field_of_every_model_stands_filled_in_some_example() -> None:
     for model, names in filled.items():
         if issubclass(model, Contract):
             assert set(model.__annotations__) <= names, model.__name__
+
+
+def test_what_was_read_does_not_change() -> None:
+    _, envelope, _, _ = read(EXAMPLES[0])
+    for name in Envelope.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(envelope, name, None)

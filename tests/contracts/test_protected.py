@@ -53,6 +53,12 @@ def test_it_is_revealed_on_purpose_alone_and_equals_its_like() -> None:
     assert SECRET != "Zoe-Secret"
 
 
+def test_it_shows_one_word_and_has_no_fields_for_a_serialiser_to_walk() -> None:
+    assert {str(SECRET), repr(SECRET), f"{SECRET}", f"{SECRET:>40}"} == {"<protected>"}
+    with pytest.raises(TypeError):
+        vars(SECRET)
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda each: each.name)
 def test_no_block_shows_a_value_in_its_repr(block: Block) -> None:
     model = block.model.strict_json(json.dumps(SEALED[block.model]))

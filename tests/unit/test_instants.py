@@ -17,7 +17,7 @@ def test_json_holds_a_written_out_instant_and_no_other(strict: bool) -> None:
     read = INSTANT.validate_json('"2027-03-16T09:30:00-07:00"', strict=strict)
     assert read == datetime(2027, 3, 16, 16, 30, tzinfo=UTC)
     for seconds in ("1805214600", "+1805214600", "1.8e9", "", 1805214600, 1805214600.5, True):
-        with pytest.raises(ValidationError, match=r"needs a date, a time and an offset, such as 2027-"):
+        with pytest.raises(ValidationError, match=r"an offset, such as 2027-03-16T09:30:00-07:00 \["):
             INSTANT.validate_json(json.dumps(seconds), strict=strict)
     with pytest.raises(ValidationError, match="timezone"):
         INSTANT.validate_json('"2027-03-16T09:30:00"', strict=strict)
