@@ -76,7 +76,7 @@ def _once(reports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _bare(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in report.items() if name not in _PURGED}
+    return {name: value for name, value in report.items() if name not in _PURGED and value is not None}
 
 
 async def _matches(lab: Lab) -> dict[str, int]:
