@@ -40,7 +40,7 @@ def cannot_open(ring: Keyring, sealed: Sealed, model: type[Contract] = Block, **
 
 def test_a_sealed_block_opens_where_it_belongs() -> None:
     sealed = RING.seal(BLOCK, **HERE)
-    assert sealed.kid == "new"
+    assert (sealed.enc, sealed.kid) == ("A256GCM", "new")
     assert RING.open(sealed, Block, **HERE) == BLOCK
     assert RING.open(Sealed.strict_json(sealed.model_dump_json()), Block, **HERE) == BLOCK
 
