@@ -47,10 +47,10 @@ DEAD = {SWINGING[1], BUSY}
 """In the last turn."""
 
 TROUBLES: Sequence[Sequence[Server | Name]] = (
-    ("trials",), ("kafka", "trials"), ("notifier",), ("postgres",), ("trials",), ("postgres", "trials"),
+    ("trials",), ("notifier",), ("kafka", "trials"), ("postgres",), ("trials",), ("postgres", "trials"),
 )  # fmt: skip
 """One for each turn, at any moment of it."""
-NOTIFIER_TURN = 2
+NOTIFIER_TURN = 1
 LAST = len(TROUBLES) - 1
 
 
