@@ -21,6 +21,7 @@ from services.trials.catalogue import Catalogue
 from services.trials.domain import Offers
 from services.trials.evaluating import Evaluator
 from services.trials.handlers import GROUP, USES, IntakeHandlers
+from services.trials.inviter import Inviter
 from services.trials.loading import Loading
 from services.trials.outcome_handlers import OutcomeHandlers
 from services.trials.people import People
@@ -32,7 +33,7 @@ from services.trials.settings import TrialsSettings
 from services.trials.subscriptions import following
 from services.trials.subscriptions.following import MatchHandlers
 from services.trials.subscriptions.wiring import Subscriptions, wire
-from services.trials.timers import Ageing, Drain, Inviter
+from services.trials.timers import Ageing, Drain
 
 LEAST_BODY = 8 * 1024 * 1024
 """Bytes of a request: records come many at a time, and one that is too long must be read to be refused by its name."""

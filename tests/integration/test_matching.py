@@ -16,7 +16,7 @@ from services.trials.evaluating import Evaluator
 from services.trials.registry.trial import RegistryTrial
 from services.trials.store.catalogue import find_trial
 from services.trials.store.patients import Locked
-from tests.support.research import Research, research
+from tests.support.research import Research, beside, research
 
 CVF, ICHD = "TEST-CVF-1", "TEST-ICHD-1"
 FISTULA: dict[str, Any] = {
@@ -137,6 +137,17 @@ async def test_a_request_is_withdrawn_when_its_match_is(desk: Research) -> None:
     withdrawn = await desk.told("message.requested", "message.withdrawn")
     assert [(name, data["version"]) for name, data in withdrawn] == [("message.requested", 1), ("message.withdrawn", 2)]
     assert await desk.invited(grace) == ["withdrawn"]
+
+
+async def test_an_invitation_of_a_program_whose_files_are_gone_waits(
+    desk: Research, store_settings: StoreSettings
+) -> None:
+    await desk.publish(CVF)
+    grace = await desk.admit(**FISTULA)
+    await desk.release(CVF)
+    async with beside(store_settings, offers={}) as without:
+        assert await without.trials.inviter.wave() == 1
+    assert (await desk.invited(grace), await desk.told("message.requested")) == (["waiting"], [])
 
 
 async def test_a_patient_is_invited_to_one_trial_in_thirty_days(desk: Research) -> None:
