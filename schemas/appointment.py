@@ -42,6 +42,12 @@ class CareBlock(Contract):
     clinician: ProtectedLine | None = None
 
 
+class VisitBlock(Contract):
+    """What trials must know of what a visit is for: for intake and trials. No place, no clinician."""
+
+    visit_type: Annotated[Code, Field(repr=False)]
+
+
 class AppointmentPosted(Contract):
     """An appointment as posted.
 
@@ -64,6 +70,7 @@ class AppointmentPosted(Contract):
 class AppointmentState(Contract):
     """Full state; subject ``appointment/<id>``. ``zone`` is the clinic's.
 
+    ``care`` is sealed for who cares for the patient, ``visit`` for trials: older states are without it.
     ``booked_at`` first booked, ``start_set_at`` the present start was set, ``changed_at`` last edit: civil times.
     """
 
@@ -77,6 +84,7 @@ class AppointmentState(Contract):
     zone: Zone
     modality: Open[Modality]
     care: Sealed
+    visit: Sealed | None = None
     booked_at: Instant
     start_set_at: Instant
     changed_at: Instant

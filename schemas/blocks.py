@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.appointment import AppointmentState, CareBlock, FormsBlock, PaperworkState
+from schemas.appointment import AppointmentState, CareBlock, FormsBlock, PaperworkState, VisitBlock
 from schemas.base import Contract
 from schemas.patient import ContactBlock, FactsBlock, FactsState, PatientState, TraitsBlock
 
@@ -23,13 +23,14 @@ _RESEARCH = ("intake", "trials")
 CONTACT = Block("contact", ContactBlock, _CARE_TEAM)
 CARE = Block("care", CareBlock, _CARE_TEAM)
 FORMS = Block("forms", FormsBlock, _CARE_TEAM)
+VISIT = Block("visit", VisitBlock, _RESEARCH)
 TRAITS = Block("traits", TraitsBlock, _RESEARCH)
 FACTS = Block("facts", FactsBlock, _RESEARCH)
-BLOCKS = (CONTACT, CARE, FORMS, TRAITS, FACTS)
+BLOCKS = (CONTACT, CARE, FORMS, VISIT, TRAITS, FACTS)
 
 _BY_STATE: tuple[tuple[type[Contract], Mapping[str, Block]], ...] = (
     (PatientState, {"contact": CONTACT, "traits": TRAITS}),
-    (AppointmentState, {"care": CARE}),
+    (AppointmentState, {"care": CARE, "visit": VISIT}),
     (PaperworkState, {"care": FORMS}),
     (FactsState, {"block": FACTS}),
 )

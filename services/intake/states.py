@@ -64,6 +64,7 @@ def _appointment(state: Appointment, patient_id: str, seal: Seal) -> Contract:
         zone=state.zone,
         modality=state.modality,
         care=seal.contact(state.care),
+        visit=seal.facts(visits.VisitBlock(visit_type=state.care.visit_type)),
         booked_at=state.booked_at,
         start_set_at=state.start_set_at,
         changed_at=state.changed_at,

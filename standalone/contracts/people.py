@@ -125,6 +125,7 @@ SEALED: Mapping[type[Contract], Mapping[str, Any]] = {
         "valid_until": END,
     }]},
     appointment.CareBlock: {"visit_type": "consultation", "site": "main", "clinician": "Demo Clinician"},
+    appointment.VisitBlock: {"visit_type": "consultation"},
     appointment.FormsBlock: {"forms": {ITEM: "patient-intake"}},
 }  # fmt: skip
 
