@@ -29,6 +29,9 @@ _UNITS: Mapping[Derivation, str] = {"days-since": "d", "months-since": "mo", "ye
 OF_EVENT = "on"
 """The name of an event's date, so no field can have it."""
 
+VISIT_TYPE = "visit-type"
+"""The one field that appointments tell; what it can hold are the program's visit types."""
+
 MISFITS = "misfits"
 """Type of the error about names that don't fit together; its context has them under ``by_name``, with reasons."""
 
@@ -68,10 +71,14 @@ class Term(_Shape):
     """One fact. Of ``latest``, the newest observation counts; else sources that differ are in conflict.
 
     An event list is told whole: the empty one says that there was none.
+
+    ``source: appointments``, of one list at most: beside whoever records it, the program's own appointments tell it.
+    Each completed one is an event on the day of its start, with the program's visit type where ``VISIT_TYPE`` is named.
     """
 
     valid_for: ValidFor | None = None
     latest: bool = False
+    source: Literal["appointments"] | None = None
     fields: dict[Code, FieldTerm] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -83,6 +90,18 @@ class Term(_Shape):
                 raise ValueError(f"events: '{OF_EVENT}' is the event's date, not a field")
         elif self.fields:
             raise ValueError(f"{self.type}: takes no fields")
+        return self
+
+    @model_validator(mode="after")
+    def _appointments(self) -> Self:
+        if self.source is None:
+            return self
+        if self.type != "events":
+            raise ValueError(f"{self.type}: appointments are told as events")
+        if untold := sorted(self.fields.keys() - {VISIT_TYPE}):
+            raise ValueError(f"appointments don't tell '{untold[0]}', only '{VISIT_TYPE}'")
+        if any(each.type != "code" for each in self.fields.values()):
+            raise ValueError(f"'{VISIT_TYPE}' is a code, of the program's visit types")
         return self
 
     @cached_property
@@ -135,10 +154,24 @@ class Vocabulary(Contract):
             raise PydanticCustomError(MISFITS, "{reasons}", {"reasons": reasons, "by_name": wrong})
         return self
 
+    def with_visit_types(self, names: Mapping[str, str]) -> Self:
+        """With these, by code, as what the field of appointments can hold."""
+        name = self.of_appointments
+        if name is None or VISIT_TYPE not in (fields := self.facts[name].fields):
+            return self
+        field = fields[VISIT_TYPE].model_copy(update={"values": dict(names)})
+        term = self.facts[name].model_copy(update={"fields": {VISIT_TYPE: field}})
+        return type(self)(facts={**self.facts, name: term}, derived=self.derived)
+
     @cached_property
     def derivations(self) -> Mapping[str, Derived]:
         """Those of the program, and the ages."""
         return {**AGES, **self.derived}
+
+    @cached_property
+    def of_appointments(self) -> str | None:
+        """The fact that the program's appointments tell."""
+        return next((name for name, each in self.facts.items() if each.source), None)
 
     @cached_property
     def terms(self) -> Mapping[str, Term]:
@@ -155,6 +188,8 @@ def _misfits(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
             yield name, "every program has it from the patient's record"
     for name in sorted(facts.keys() & derived.keys()):
         yield name, "is both a fact and derived"
+    for name in [name for name, each in facts.items() if each.source][1:]:
+        yield name, f"the program's appointments tell '{vocabulary.of_appointments}' already"
     for name, each in derived.items():
         if reason := _wrong_input(name, each.of, vocabulary):
             yield name, reason

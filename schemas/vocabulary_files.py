@@ -1,15 +1,16 @@
 """Reads a program's vocabulary, ``facts.yaml``; a problem names file, line and reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from types import MappingProxyType
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.program_files import load_programs
-from schemas.vocabulary import MISFITS, Vocabulary
+from schemas.vocabulary import MISFITS, VISIT_TYPE, Vocabulary
 from schemas.yaml_files import FileProblem, ProgramFilesError, at, compose, line_of, named, plain
 
 FILE = "facts.yaml"
@@ -19,19 +20,28 @@ def load_vocabularies(root: Traversable | None = None, *, demo: bool = False) ->
     """The vocabulary of every program of a folder (default: the shipped ones), by public code."""
     root = root or files("programs")
     programs = load_programs(root, demo=demo)
-    return {code: load_vocabulary(root / each.folder) for code, each in programs.items()}
+    return {
+        code: load_vocabulary(root / each.folder, {name: kind.name for name, kind in each.program.visit_types.items()})
+        for code, each in programs.items()
+    }
 
 
-def load_vocabulary(folder: Traversable) -> Vocabulary:
-    """One program's; that of the person alone where there is no file. ``ProgramFilesError`` names every problem."""
+def load_vocabulary(folder: Traversable, visit_types: Mapping[str, str] = MappingProxyType({})) -> Vocabulary:
+    """One program's; that of the person alone where there is no file. ``ProgramFilesError`` names every problem.
+
+    ``visit_types``: the program's, names by code; without any, a criterion may name any code as a visit's type.
+    """
     if not (folder / FILE).is_file():
         return Vocabulary()
     name = f"{folder.name}/{FILE}"
     node = compose(folder / FILE, name)
     try:
-        return Vocabulary.strict_data(plain(node))
+        found = Vocabulary.strict_data(plain(node))
     except ValidationError as error:
-        raise ProgramFilesError([each for found in error.errors() for each in _problems(found, node, name)]) from None
+        raise ProgramFilesError([one for each in error.errors() for one in _problems(each, node, name)]) from None
+    if path := _visit_types_told(found):
+        raise ProgramFilesError([_problem(path, "the program's visit types are its values", node, name)])
+    return found.with_visit_types(visit_types)
 
 
 def check_vocabulary(folder: Traversable) -> tuple[FileProblem, ...]:
@@ -41,6 +51,13 @@ def check_vocabulary(folder: Traversable) -> tuple[FileProblem, ...]:
     except ProgramFilesError as error:
         return error.problems
     return ()
+
+
+def _visit_types_told(vocabulary: Vocabulary) -> Sequence[str]:
+    """Where the vocabulary itself says what the type of a visit can be, which the program's file says."""
+    name = vocabulary.of_appointments
+    field = vocabulary.facts[name].fields.get(VISIT_TYPE) if name else None
+    return ("facts", str(name), "fields", VISIT_TYPE, "values") if field and field.values else ()
 
 
 def _problems(error: ErrorDetails, node: yaml.Node, file: str) -> list[FileProblem]:

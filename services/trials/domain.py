@@ -1,4 +1,4 @@
-"""What trials know of one patient: who they are, their programs, whether they may be asked, and recorded facts.
+"""What trials know of one patient: who they are, their programs and visits, whether they may be asked, recorded facts.
 
 Facts are kept as they came: a new vocabulary reads them anew. Nobody's name or address is here.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from schemas.appointment import AppointmentStatus
 from schemas.patient import ConsentDecision, EnrolmentStatus, Fact, PatientStatus
 from schemas.programs import Program
 from schemas.protected import Protected
@@ -44,7 +45,17 @@ class Facts:
     facts: tuple[Fact, ...]
 
 
-Subject = Patient | Enrolment | Consent | Facts
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """A visit to one program, planned or past. ``visit_type``, the program's code, is None where nobody told it."""
+
+    program: str
+    status: AppointmentStatus
+    start: datetime
+    visit_type: Protected[str] | None = None
+
+
+Subject = Patient | Enrolment | Consent | Facts | Appointment
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class Known:
     enrolments: tuple[Enrolment, ...] = ()
     consents: tuple[Consent, ...] = ()
     facts: tuple[Facts, ...] = ()
+    appointments: tuple[Appointment, ...] = ()
 
     @property
     def recorded(self) -> Sequence[Fact]:

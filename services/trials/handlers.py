@@ -34,6 +34,8 @@ USES = frozenset({
     "patient.registered", "patient.updated", "patient.restricted", "patient.unrestricted", "patient.deceased",
     "patient.deceased-reversed", "patient.closed", "patient.erased", "patient.merged", "patient.absorbed",
     "enrolment.opened", "enrolment.closed", "consent.granted", "consent.withdrawn", "facts.recorded", "heartbeat",
+    "appointment.scheduled", "appointment.rescheduled", "appointment.updated", "appointment.cancelled",
+    "appointment.arrived", "appointment.completed", "appointment.no_show", "appointment.removed",
 })  # fmt: skip
 """Event names this service reads; the rest of the topic is ignored."""
 
@@ -45,7 +47,7 @@ _PATIENT_ID, _TENANT = TypeAdapter[str](Opaque), TypeAdapter[str](TenantCode)
 
 @dataclass(frozen=True, slots=True)
 class IntakeHandlers:
-    """Handles ``intake.events.v1``. ``ring`` opens traits and facts; ``master`` wraps patients' keys at rest."""
+    """Handles ``intake.events.v1``. ``ring`` opens blocks for research; ``master`` wraps patients' keys at rest."""
 
     ring: Keyring
     master: Keyring

@@ -15,6 +15,7 @@ from services.trials.facts.values import RecordedFact, Traits
 from services.trials.index.trials import TrialIndex
 from services.trials.matching.gates import Gate, Person, blocking, gates
 from services.trials.matching.verdict import TrialVerdict, Verdict
+from services.trials.visits import visits
 
 HOME = ("home-latitude", "home-longitude")
 TRAVEL = "travel-limit"
@@ -89,10 +90,13 @@ class Seen:
 
 
 def see(known: Known, offer: Offer, now: datetime) -> Seen:
-    """The picture under the program's vocabulary on its own day; facts it doesn't know are left out."""
+    """The picture under the program's vocabulary on its own day, its own appointments included; facts that it
+    doesn't know are left out.
+    """
     zone = offer.program.zone
     today = now.astimezone(ZoneInfo(zone)).date()
-    recorded, _ = read_facts(known.recorded, offer.vocabulary, zone, today)
+    posted, _ = read_facts(known.recorded, offer.vocabulary, zone, today)
+    recorded = (*posted, *visits(known.appointments, offer, today))
     patient = known.patient
     traits = Traits(
         patient.birth_date.reveal() if patient.birth_date else None,

@@ -1,4 +1,4 @@
-"""From an intake event to trials' picture of its subject: opens the sealed blocks of traits and facts, nothing else.
+"""From an intake event to trials' picture of its subject: opens the sealed blocks for research, nothing else.
 
 Pure but for the key ring. An event whose block doesn't open is ``Permanent``: a dead letter, never half a patient.
 """
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from chassis.decoding import Event
 from chassis.errors import Permanent
 from chassis.sealing import Keyring
+from schemas.appointment import AppointmentState, VisitBlock
 from schemas.patient import (
     ConsentScope,
     ConsentState,
@@ -22,7 +23,7 @@ from schemas.patient import (
     TraitsBlock,
 )
 from schemas.protected import Protected
-from services.trials.domain import Consent, Enrolment, Facts, Patient, Subject
+from services.trials.domain import Appointment, Consent, Enrolment, Facts, Patient, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,24 @@ def _facts(data: FactsState, ring: Keyring, tenant: str, subject: str) -> Facts:
     return Facts(ring.open(data.block, FactsBlock, tenant=tenant, subject=subject).facts)
 
 
+def _appointment(data: AppointmentState, ring: Keyring, tenant: str, subject: str) -> Appointment:
+    """What intake sealed before it told trials of visits has no visit type for them."""
+    if data.visit is None:
+        return Appointment(data.program, data.status, data.start)
+    visit_type = ring.open(data.visit, VisitBlock, tenant=tenant, subject=subject).visit_type
+    return Appointment(data.program, data.status, data.start, Protected(visit_type))
+
+
 _READ: Mapping[str, Callable[[Any, Keyring, str, str], Subject | None]] = {
     "patient": _patient,
     "enrolment": _enrolment,
     "consent": _consent,
     "facts": _facts,
+    "appointment": _appointment,
 }
 
 ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
     "patient": TypeAdapter(Patient), "enrolment": TypeAdapter(Enrolment), "consent": TypeAdapter(Consent),
-    "facts": TypeAdapter(Facts),
+    "facts": TypeAdapter(Facts), "appointment": TypeAdapter(Appointment),
 }  # fmt: skip
 """By family: a state as it is kept, as JSON."""

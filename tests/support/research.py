@@ -16,6 +16,7 @@ from chassis.clock import SimulatedClock
 from chassis.decoding import Event
 from chassis.sealing import Keyring
 from chassis.settings import KafkaSettings, StoreSettings
+from schemas.appointment import AppointmentState, AppointmentStatus, CareBlock, Modality, VisitBlock
 from schemas.base import Contract
 from schemas.criteria import Eligibility
 from schemas.envelope import Envelope, Origin
@@ -45,6 +46,9 @@ from tests.support.programs import CEDARS, PROGRAMS
 from tests.support.stores import create_all
 
 KEY = {"active": "k1", "keys": {"k1": "A" * 43 + "="}}
+CARE_RING = Keyring({"k1": bytes(range(32))}, "k1")
+"""Not trials': with the same name, another key."""
+
 NOON = datetime(2027, 2, 26, 17, 0, tzinfo=UTC)
 """Friday 26 February 2027, 09:00 in Los Angeles."""
 
@@ -132,6 +136,24 @@ class Research:
             block=self.ring.seal(block, tenant=self.tenant, subject=subject),
         )  # fmt: skip
         return self._event("facts.recorded", subject, patient_id, state)
+
+    def visit(
+        self, patient_id: str, start: datetime, status: AppointmentStatus = AppointmentStatus.FULFILLED,
+        name: str = "appointment.completed", *, visit_id: str = "", program: str = "",
+        visit_type: str | None = "follow-up",
+    ) -> Event[Any]:  # fmt: skip
+        """The patient's one appointment, unless ``visit_id`` names another; no visit type: sealed for care alone."""
+        appointment_id = visit_id or str(uuid.uuid5(uuid.UUID(patient_id), "visit"))
+        subject, now = f"appointment/{appointment_id}", self.clock.now()
+        told = VisitBlock(visit_type=visit_type) if visit_type else None
+        state = AppointmentState(
+            appointment_id=appointment_id, patient_id=patient_id, program=program or self.program,
+            version=self._next(subject), status=status, start=start, zone="America/Los_Angeles",
+            modality=Modality.ON_SITE, booked_at=now, start_set_at=now, changed_at=now,
+            care=CARE_RING.seal(CareBlock(visit_type="sealed-for-care"), tenant=self.tenant, subject=subject),
+            visit=self.ring.seal(told, tenant=self.tenant, subject=subject) if told else None,
+        )  # fmt: skip
+        return self._event(name, subject, patient_id, state)
 
     # what coordinators do
 

@@ -13,6 +13,17 @@ from schemas.vocabulary_files import load_vocabularies, load_vocabulary
 from schemas.yaml_files import ProgramFilesError
 from tests.support.fixture_trials import read_trials
 
+SEEN = """\
+facts:
+  seen:
+    label: visit
+    type: events
+    source: appointments
+    fields:
+      visit-type: {label: type of visit, type: code}
+"""
+"""A vocabulary that takes a fact from the program's appointments."""
+
 SHIPPED = Path(str(files("programs")))
 CEDARS, KAISER = "k7q2m9", "r4w8t3"
 
@@ -150,6 +161,51 @@ def test_a_problem_names_file_line_and_reason(old: str, new: str, line: int, rea
     found = [str(each) for each in refused.value.problems]
     assert any(reason in each for each in found), found
     assert f"{tmp_path.name}/facts.yaml:{line}: " in found[0]
+
+
+BAD_VISITS = [
+    ("source: appointments", "source: patients", 5, "facts.seen.source: Input should be 'appointments'"),
+    ("type: events", "type: codes", 3, "facts.seen: codes: takes no fields"),
+    ("events\n    source: appointments\n", "date\n    source: appointments\n", 3, "facts.seen: date: takes no fields"),
+    ("visit-type: {", "site: {", 3, "facts.seen: appointments don't tell 'site', only 'visit-type'"),
+    ("type: code}", "type: number}", 3, "facts.seen: 'visit-type' is a code, of the program's visit types"),
+    ("type: code}", "type: code, values: {a: an a}}", 7, "visit-type.values: the program's visit types are its values"),
+    (
+        "facts:\n",
+        "facts:\n  a: {label: a, type: date, source: appointments}\n",
+        2,
+        "facts.a: date: appointments are told",
+    ),
+    (
+        "facts:\n",
+        "facts:\n  a: {label: a, type: events, source: appointments}\n",
+        4,
+        "facts.seen: the program's appointments tell 'a' already",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "reason"), BAD_VISITS, ids=[reason for *_, reason in BAD_VISITS])
+def test_what_appointments_cant_tell_is_named_with_file_and_line(
+    old: str, new: str, line: int, reason: str, tmp_path: Path
+) -> None:
+    assert old in SEEN
+    with pytest.raises(ProgramFilesError) as refused:
+        load(tmp_path, SEEN.replace(old, new, 1))
+    found = [str(each) for each in refused.value.problems]
+    assert any(reason in each for each in found), found
+    assert f"{tmp_path.name}/facts.yaml:{line}: " in found[0]
+
+
+def test_appointments_tell_one_fact_with_the_types_of_visits_that_the_program_has(tmp_path: Path) -> None:
+    shipped = load_vocabularies()[CEDARS]
+    assert shipped.of_appointments == "program-visit"
+    assert shipped.facts["program-visit"].fields["visit-type"].values == {
+        "consultation": "Appointment", "second-opinion": "Second opinion", "follow-up": "Follow-up",
+        "blood-patch": "Epidural blood patch", "fibrin-glue": "Fibrin-glue injection", "surgery": "Surgery",
+    }  # fmt: skip
+    assert load(tmp_path, SEEN).facts["seen"].fields["visit-type"].values == {}
+    assert load(tmp_path, FILE).of_appointments is None
 
 
 def test_a_circle_of_several_is_named_at_each_of_them(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import insert
-from services.trials.domain import Consent, Enrolment, Facts, Known, Patient, Subject
+from services.trials.domain import Appointment, Consent, Enrolment, Facts, Known, Patient, Subject
 from services.trials.projection import ADAPTERS, Projected
 from services.trials.store.past import record_past_subjects
 from services.trials.store.patients import Locked, PatientKey
@@ -90,4 +90,5 @@ def known_of(states: Sequence[Subject]) -> Known:
         enrolments=tuple(each for each in states if isinstance(each, Enrolment)),
         consents=tuple(each for each in states if isinstance(each, Consent)),
         facts=tuple(each for each in states if isinstance(each, Facts)),
+        appointments=tuple(each for each in states if isinstance(each, Appointment)),
     )
