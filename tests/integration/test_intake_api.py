@@ -13,9 +13,10 @@ from sqlalchemy import Engine, event, func, select
 
 from chassis.cloudevents import read_record
 from chassis.decoding import Record, decode
+from chassis.errors import Permanent
 from chassis.migrations import drift, pending
 from chassis.settings import StoreSettings
-from schemas.appointment import AppointmentState, CareBlock
+from schemas.appointment import AppointmentState, CareBlock, VisitBlock
 from schemas.registry import EVENT_TYPES
 from services.intake.tables import events, outbox, patients, subjects
 from tests.support.intake import CEDARS, NOW, TENANT, Desk, new_id, open_desk
@@ -69,9 +70,13 @@ async def test_the_outbox_row_holds_what_the_contract_says(desk: Desk) -> None:
     assert envelope.source == f"https://intake.example.org/programs/{CEDARS}/api"
     assert (envelope.authtype, envelope.authid, envelope.origin) == ("api_key", "staff", "live")
     assert data.patient_told_at == data.booked_at == data.start_set_at == data.changed_at == NOW
-    contact = desk.intake.resources.rings.contact
-    care = contact.open(data.care, CareBlock, tenant=TENANT, subject=f"appointment/{visit_id}")
-    assert care.visit_type == "consultation"
+    rings, subject = desk.intake.resources.rings, f"appointment/{visit_id}"
+    care = rings.contact.open(data.care, CareBlock, tenant=TENANT, subject=subject)
+    assert data.visit is not None
+    visit = rings.facts.open(data.visit, VisitBlock, tenant=TENANT, subject=subject)
+    assert care.visit_type == visit.visit_type == "consultation"
+    with pytest.raises(Permanent, match="cannot_open"):
+        rings.facts.open(data.care, CareBlock, tenant=TENANT, subject=subject)
     assert b"consultation" not in value
 
 
