@@ -81,7 +81,7 @@ async def test_each_step_of_a_match_is_made_again_from_its_stamp(desk: Research)
 
 
 async def published(desk: Research) -> Eligibility | None:
-    async with desk.trials.store.read() as connection:
+    async with desk.trials.store.write() as connection:
         await desk.trials.resources.catalogue.catch_up(connection)
     found = desk.trials.resources.catalogue.get(desk.tenant, trial_id(desk.tenant, TRIAL))
     return found.eligibility if found else None
