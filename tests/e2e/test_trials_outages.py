@@ -69,7 +69,7 @@ async def test_killed_at_any_moment_it_ends_in_the_same_matches_told_and_mailed_
             if turn == LAST:
                 await eventually(lambda: was_tried(one, BUSY), within=PATIENCE)
             if turn == NOTIFIER_TURN:
-                one.smtp.script("dot", Deed.STALL)
+                one.smtp.script("dot", Deed.STALL, recipient=address_of(STEADY[turn]))
             saying = asyncio.create_task(one.say(*news(one, turn)))
             await asyncio.sleep(random.uniform(0.2, 4.0))
             for each in troubles:

@@ -128,10 +128,10 @@ class Letterbox:
         One mail at most, and the ledger knows of it; trials, too.
         """
         sent, uncertain = self.having("sent"), self.having("uncertain")
-        assert set(self.mails.values()) == {1}
-        assert sent <= self.mails.keys() <= sent | uncertain
-        assert standing <= sent | uncertain <= asked
-        assert self.invited == sent | uncertain
+        assert set(self.mails.values()) == {1}, self
+        assert sent <= self.mails.keys() <= sent | uncertain, self
+        assert standing <= sent | uncertain <= asked, (self, asked, standing)
+        assert self.invited == sent | uncertain, self
         assert 1 <= len(uncertain) <= CONNECTIONS, "what was on the line when the notifier was killed"
 
 
