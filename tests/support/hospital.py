@@ -261,6 +261,10 @@ class Person:
     def cancelled(self, visit: str = "visit") -> Event:
         return self._visit("cancelled", visit)
 
+    def became(self, name: str, visit: str = "visit") -> Event:
+        """``arrived``, ``completed``, ``no_show`` or ``removed``."""
+        return self._visit(name, visit)
+
     def _visit(self, name: str, visit: str, **attributes: Any) -> Event:
         return self.event(f"appointment.{name}", self._id(visit), self.visits[visit], **attributes)
 
