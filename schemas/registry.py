@@ -29,7 +29,7 @@ class EventType:
     subject: str
     data: type[Contract]
     topic: str
-    posted: type[Contract] | None = None
+    posted: type[Contract] | None
     major: int = 1
     more_topics: tuple[str, ...] = ()
 

@@ -191,5 +191,6 @@ def test_even_a_consumer_refuses_what_is_no_word_at_all() -> None:
 
 def test_a_later_major_version_of_a_known_family_is_recognised_and_others_are_not_ours() -> None:
     assert family_of("org.upright.appointment.scheduled.v2") == APPOINTMENT
-    assert family_of("org.upright.appointment.teleported.v1") is None
-    assert family_of("com.example.appointment.scheduled.v1") is None
+    for foreign in ("org.upright.appointment.teleported", "com.example.appointment.scheduled", APPOINTMENT):
+        assert family_of(f"{foreign}.v1") is None
+    assert family_of(f"org.upright.{APPOINTMENT}") is None

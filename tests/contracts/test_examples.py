@@ -153,6 +153,12 @@ def test_every_field_of_every_model_stands_filled_in_some_example() -> None:
             assert set(model.__annotations__) <= names, model.__name__
 
 
+def test_a_worklist_item_that_says_no_version_is_at_its_first() -> None:
+    record, _, event, _ = read(ROOT / "examples/worklist.opened.v1/1.json")
+    data = {name: value for name, value in record["data"].items() if name != "version"}
+    assert event.data.tolerant_json(json.dumps(data)).model_dump()["version"] == 1
+
+
 def test_what_was_read_does_not_change() -> None:
     _, envelope, _, _ = read(EXAMPLES[0])
     for name in Envelope.model_fields:
