@@ -249,3 +249,9 @@ def test_units_are_told_in_words() -> None:
 def test_true_needs_no_reason() -> None:
     found = explain(_criterion(_is("a")), _known(a=True))
     assert (found.truth, found.falsified_by, found.decided_by) == (TRUE, (), ())
+
+
+def test_a_fact_that_is_asked_as_a_number_and_as_a_truth_may_be_answered_as_either() -> None:
+    number = {"fact": "flag", "op": "between", "value": [0, 1]}
+    asked = _criterion({"any_of": [{"all_of": [number, _is("a")]}, {"not": {"fact": "flag", "op": "exists"}}]})
+    assert explain(asked, _known()).decided_by == ("flag",)

@@ -129,11 +129,12 @@ def _values(atoms: Sequence[Atom], bounds: Range) -> Answers:
         return _sets(sorted({*operands} & bounds.codes if bounds.codes else {*operands}))
     if not operands or any(isinstance(each, bool) for each in operands):
         return Answers((True, False))
+    truths = (True, False) if Op.EXISTS in ops else ()  # a slip of types, but what is asked of it must not be missed
     if all(map(is_number, operands)):
-        return Answers(_numbers(operands, bounds))
+        return Answers((*_numbers(operands, bounds), *truths))
     if ops & {*ORDERED, Op.BETWEEN}:
-        return Answers(tuple(_days([date.fromisoformat(each) for each in operands])))
-    return Answers(tuple(sorted(bounds.codes) or [*sorted({*operands}), ANOTHER]))
+        return Answers((*_days([date.fromisoformat(each) for each in operands]), *truths))
+    return Answers((*(sorted(bounds.codes) or [*sorted({*operands}), ANOTHER]), *truths))
 
 
 def _numbers(cuts: Sequence[float], bounds: Range) -> tuple[float, ...]:
