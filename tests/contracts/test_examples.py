@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,14 @@ def test_every_field_of_every_model_stands_filled_in_some_example() -> None:
     for model, names in filled.items():
         if issubclass(model, Contract):
             assert set(model.__annotations__) <= names, model.__name__
+
+
+@pytest.mark.parametrize(("tier", "taken"), [(0, True), (1, True), (-1, False), (2, False)])
+def test_a_mail_has_one_of_two_tiers(tier: int, taken: bool) -> None:
+    record, _, event, _ = read(ROOT / "examples/delivery.sent.v1/1.json")
+    said = json.dumps(changed(record["data"], ("delivery", "tier"), tier))
+    with nullcontext() if taken else pytest.raises(ValidationError, match="tier"):
+        event.data.strict_json(said)
 
 
 def test_a_worklist_item_that_says_no_version_is_at_its_first() -> None:

@@ -37,6 +37,10 @@ def test_what_is_read_from_its_start_by_everybody_is_compacted_and_has_no_group(
     assert [(topic.name, topic.compacted, topic.groups) for topic in tables] == [(TRIALS_CATALOG, True, ())]
 
 
+def test_no_topic_of_events_is_compacted_since_each_of_them_counts() -> None:
+    assert [each.name for each in (*ALL_TOPICS.values(), SUBSCRIPTION) if each.compacted] == [TRIALS_CATALOG]
+
+
 def test_each_subscription_has_a_topic_of_its_own() -> None:
     one, other = subscription_topic("a"), subscription_topic("b")
     assert (one.name, other.name) == ("trials.subscription.a.v1", "trials.subscription.b.v1")

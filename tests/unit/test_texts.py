@@ -41,8 +41,8 @@ KINDS: dict[str, tuple[Any, list[str], list[str]]] = {
     "attribute": (Short, ["x", "x" * 255], ["", "x" * 256]),
     "event": (
         EventName, ["a.v1", "org.upright.a-b.no_show7.v9999", "a" * 252 + ".v1"],
-        ["a.v", "a.v12345", "a.v1 ", "a.v1\n", "a.vx", "av1", "a.1", "7a.v1", "-a.v1", "A.v1", " a.v1", "a b.v1",
-         "aB.v1", "a" * 253 + ".v1"],
+        ["a.v", "a.v12345", "a.v1 ", "a.v1\n", "a.vx", "av1", "a.1", "7a.v1", "_a.v1", "-a.v1", "A.v1", " a.v1",
+         "a b.v1", "aA.v1", "a.v_", "a" * 253 + ".v1"],
     ),
     "key": (KeyId, ["a", "7", "-", "a7-z" * 10], ["", "A", "a_", "a b", "a.", " a", "a\n", "a7-z" * 10 + "a"]),
     "ciphertext": (Base64Url, ["A", "AZaz09_-"], ["", "A+", "A/", "A.", "AA==", "A A", " A", "A\n"]),
