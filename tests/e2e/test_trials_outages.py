@@ -68,6 +68,8 @@ async def test_killed_at_any_moment_it_ends_in_the_same_matches_told_and_mailed_
         for turn, troubles in enumerate(TROUBLES):
             if turn == LAST:
                 await eventually(lambda: was_tried(one, BUSY), within=PATIENCE)
+                await one.repeat(TOPICS[TRIALS_MATCHES])
+                await one.repeat(TOPICS[NOTIFIER_REQUESTS])
             if turn == NOTIFIER_TURN:
                 one.smtp.script("dot", Deed.STALL, recipient=address_of(STEADY[turn]))
             saying = asyncio.create_task(one.say(*news(one, turn)))

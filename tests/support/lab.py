@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from sqlalchemy import func, select, update
 
 from chassis.cloudevents import to_message
@@ -154,6 +154,18 @@ class Lab:
 
     async def heard(self, topic: Topic) -> list[dict[str, Any]]:
         """Everything on a topic, in the order of each partition: the data, with the event's name."""
+        found = []
+        for each in await self._records(topic):
+            name = dict(each.headers)["ce_type"].decode().removeprefix("org.upright.")
+            found.append({"event": name.rpartition(".v")[0], **json.loads(each.value)})
+        return found
+
+    async def repeat(self, topic: Topic) -> None:
+        """All that is on a topic again, as by a relay that died when it was confirmed and not yet deleted."""
+        for each in await self._records(topic):
+            await self.producer.send_and_wait(topic.name, each.value, each.key, headers=list(each.headers))
+
+    async def _records(self, topic: Topic) -> list[ConsumerRecord]:
         async with AIOKafkaConsumer(bootstrap_servers=self.pair.kafka.bootstrap, enable_auto_commit=False) as client:
             partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
             client.assign(partitions)
@@ -161,9 +173,7 @@ class Lab:
             ends, found = await client.end_offsets(partitions), []
             while [each for each, end in ends.items() if await client.position(each) < end]:
                 for records in (await client.getmany(timeout_ms=500)).values():
-                    for record in records:
-                        name = dict(record.headers)["ce_type"].decode().removeprefix("org.upright.")
-                        found.append({"event": name.rpartition(".v")[0], **json.loads(record.value)})
+                    found += records
             return found
 
     async def dead_letters(self) -> int:
