@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from schemas.appointment import PaperworkPosted
 from schemas.envelope import Envelope
 from schemas.registry import EVENT_TYPES, family_of
 from standalone.contracts.__main__ import ROOT
@@ -49,6 +50,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "facts.recorded": {"block.facts.0.unit": None, "block.facts.0.valid_until": None},
 }  # fmt: skip
 APPOINTMENT = "appointment.scheduled"
+FORM = POSTED["paperwork.requested"]["items"][0]
 ENVELOPE = {"id": "1", "source": "s", "type": f"org.upright.{APPOINTMENT}.v1", "time": "2027-03-16T09:30:00Z"}
 GONE: Any = object()
 
@@ -81,11 +83,13 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     (APPOINTMENT, "status", "unknown", "can't be sent"),
     (APPOINTMENT, "status", SECRET, "enum"),
     (APPOINTMENT, "modality", "by-carrier-pigeon", "enum"),
+    (APPOINTMENT, "modality", "unknown", "can't be sent"),
     (APPOINTMENT, "care.visit_type", "Blood patch", "string_pattern_mismatch"),
     (APPOINTMENT, "care", SECRET, "model_type"),
     (APPOINTMENT, "appointment_id", "8c2b7d44-1f0e-4a57-b0c6-55d1f9e3a721", "extra_forbidden"),
     ("paperwork.requested", "items", [], "too_short"),
-    ("paperwork.requested", "items", POSTED["paperwork.requested"]["items"] * 41, "too_long"),
+    ("paperwork.requested", "items", [FORM] * 41, "too_long"),
+    ("paperwork.requested", "items", [FORM, FORM | {"status": "unknown"}], "can't be sent"),
     ("paperwork.requested", "items", SECRET, "tuple_type"),
     ("consent.granted", "scope", "everything", "enum"),
     ("consent.granted", "recorded_by", "", "string_too_short"),
@@ -116,9 +120,7 @@ def test_the_good_ones_are_taken_and_what_they_leave_out_has_a_meaning(name: str
 
 
 def test_a_request_has_up_to_forty_forms() -> None:
-    posted = EVENT_TYPES["paperwork.requested"].posted
-    assert posted is not None
-    posted.strict_json(spoilt("paperwork.requested", "items", POSTED["paperwork.requested"]["items"] * 40))
+    PaperworkPosted.strict_json(spoilt("paperwork.requested", "items", [FORM] * 40))
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
