@@ -5,8 +5,10 @@ so what stands here is what counts until that transaction ends (``store.catalogu
 """
 
 import asyncio
+import gc
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +19,9 @@ from services.trials.index import TrialIndex, cut_points, windows
 from services.trials.judging import Shelf
 from services.trials.matching.gates import Person, blocking, gates
 from services.trials.store.catalogue import list_published, share
+
+PAGE = 2000
+"""Trials read and taken in together: some seconds of work, while the transaction must not stand idle for a minute."""
 
 _ANYBODY = Person(trial_contact=True, age=100, program_offers_trials=True)
 
@@ -57,12 +62,15 @@ class Catalogue:
         """Bring it up to this transaction, and keep it so: nobody publishes before the transaction ends."""
         number = await share(connection)
         async with self._turn:
-            if number > self._change:
-                changed = await list_published(connection, self._change)
-                self._take({(tenant, state.trial_id): state for tenant, state in changed})
-                self._change = number
+            while self._change < number:
+                page = await list_published(connection, self._change, PAGE)
+                with _no_garbage() if len(page) == PAGE else nullcontext():
+                    await _to_its_end(lambda: self._take(page))  # noqa: B023 - over before the next page
+                self._change = page[-1][0] if len(page) == PAGE else number
 
-    def _take(self, changed: Mapping[tuple[str, str], TrialState]) -> None:
+    def _take(self, page: Sequence[tuple[int, str, str]]) -> None:
+        states = [(tenant, TrialState.tolerant_json(text)) for _, tenant, text in page]
+        changed = {(tenant, state.trial_id): state for tenant, state in states}
         self._trials |= changed
         for code, shelf in self._shelves.items():
             tenant = self._offers[code].program.tenant
@@ -70,6 +78,27 @@ class Catalogue:
                 trial_id: state if is_open(state) and code in (state.programs or [code]) else None
                 for (of, trial_id), state in changed.items() if of == tenant
             })  # fmt: skip
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """What comes to stay isn't looked through for garbage, now or ever: that was half of the time of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+async def _to_its_end(act: Callable[[], None]) -> None:
+    """In a thread, so that heartbeats go on. Who is cancelled meanwhile waits: two must not change the same index."""
+    work = asyncio.ensure_future(asyncio.to_thread(act))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await work
+        raise
 
 
 class _Shelf:

@@ -1,6 +1,7 @@
 """Age and sex, which registries hold in fields of their own, as criteria like all others."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from schemas.criteria import AgeLimit, AgeUnit, Criterion, Eligibility, Kind, Status
 from schemas.expressions import AllOf, DaysSince, Expression, Fact, FactDate, Op
@@ -12,9 +13,14 @@ _MINUTES = {AgeUnit.WEEKS: 7 * _DAY, AgeUnit.DAYS: _DAY, AgeUnit.HOURS: 60, AgeU
 
 def structured(eligibility: Eligibility) -> tuple[Criterion, ...]:
     """The criteria ``age`` and ``sex``, in this order; neither where everybody may take part."""
-    limits = tuple(_age(eligibility))
+    return _structured(eligibility.minimum_age, eligibility.maximum_age, eligibility.sex)
+
+
+@lru_cache(maxsize=10_000)
+def _structured(minimum: AgeLimit | None, maximum: AgeLimit | None, sex: str | None) -> tuple[Criterion, ...]:
+    """Made once: most trials ask for the same ages."""
+    limits = tuple(_age(minimum, maximum))
     age = [_criterion("age", limits[0] if len(limits) == 1 else AllOf(all_of=limits))] if limits else []
-    sex = eligibility.sex
     return (*age, *([_criterion("sex", Fact(fact="sex", op=Op.EQ, value=sex))] if sex else []))
 
 
@@ -22,11 +28,11 @@ def _criterion(name: str, expression: Expression) -> Criterion:
     return Criterion(id=name, kind=Kind.INCLUSION, expression=expression, status=Status.PARSED)
 
 
-def _age(eligibility: Eligibility) -> Iterator[Expression]:
-    if eligibility.minimum_age:
-        yield _limit(eligibility.minimum_age, Op.GE)
-    if eligibility.maximum_age:
-        yield _limit(eligibility.maximum_age, Op.LE)
+def _age(minimum: AgeLimit | None, maximum: AgeLimit | None) -> Iterator[Expression]:
+    if minimum:
+        yield _limit(minimum, Op.GE)
+    if maximum:
+        yield _limit(maximum, Op.LE)
 
 
 def _limit(age: AgeLimit, op: Op) -> Expression:
