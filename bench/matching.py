@@ -76,7 +76,7 @@ async def _measured() -> list[Figure]:
             await _publish(desk)
             began = time.monotonic()
             await desk.trials.supervisor.start()
-            await eventually(lambda: _loaded(desk), within=120)
+            await eventually(lambda: _loaded(desk), within=300)
             loaded = time.monotonic() - began
             try:
                 spent = sorted(await _changes(desk, kafka))
@@ -148,8 +148,8 @@ async def _changes(desk: Research, kafka: KafkaSettings) -> list[float]:
     told = {each: _said(made.patient(chosen).values) for each in ids}
     async with _producer(kafka) as producer, _reader(kafka, TOPICS[TRIALS_MATCHES]) as reader:
         for each in ids:
-            person = [desk.patient(each, date(1986, 5, 2)), desk.enrolment(each), desk.consent(each)]
-            for event in [*person, desk.facts(each, **told[each])]:
+            known = [desk.patient(each, date(1986, 5, 2)), desk.enrolment(each), desk.facts(each, **told[each])]
+            for event in [*known, desk.consent(each)]:  # last: of whom nothing is known, all trials are possible
                 await _send(producer, event)
         await _drained(reader)
         spent = []
