@@ -25,6 +25,7 @@ from schemas.registry import INTAKE_EVENTS
 from schemas.topics import TOPICS
 from services.notifier.handlers import USES, IntakeHandlers
 from services.notifier.tables import consumer
+from services.trials.tables import consumer as trials_consumer
 from tests.support.hospital import TENANT, Person, Town, at, spoken
 from tests.support.producer import Producer
 
@@ -72,10 +73,16 @@ async def again(town: Town, one: Person, handlers: IntakeHandlers | None = None)
 
 
 async def let_go(town: Town, one: Person) -> None:
-    (letter,) = await letters(town, one)
-    notifier = town.hospital.system.notifier
-    released = notifier.handlers.released
-    await dismiss(notifier.store, consumer.dead_letters, None, letter.id, "sent again by hand", released=released)
+    """In each service: who couldn't read the record has a letter of its own."""
+    system = town.hospital.system
+    for service, tables in ((system.notifier, consumer), (system.trials, trials_consumer)):
+        async with service.store.read() as connection:
+            found = await list_letters(connection, tables.dead_letters, None, state=LetterState.OPEN, limit=1000)
+        (letter,) = [each for each in found if each.letter.key == one.id]
+        await dismiss(
+            service.store, tables.dead_letters, None, letter.id, "sent again by hand",
+            released=service.handlers.released,
+        )  # fmt: skip
 
 
 def with_header(message: Message, name: str, value: bytes | None) -> Message:
