@@ -1,5 +1,6 @@
 """Fixtures that every suite may ask for."""
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -13,7 +14,9 @@ from chassis.settings import LogLevel, ObservabilitySettings
 pytest_plugins = ["tests.support.scheduling", "tests.support.stores", "tests.support.kafka"]
 
 # Other tests and servers take the machine meanwhile, so how long an example takes says nothing.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if "CI" in os.environ else 40
+)
 settings.register_profile("usual", patient)
 settings.register_profile("thorough", patient, max_examples=10_000)
 settings.load_profile("usual")  # `--hypothesis-profile=thorough` asks for more

@@ -1,6 +1,6 @@
 """Half a year of many patients and a hundred trials: index and moments say what asking every pair says.
 
-The 88 records of the registry and the 12 trials of the fixture, a thousand patients in CI; birthdays, facts, consents
+The 88 records of the registry and the 12 trials of the fixture, a thousand patients in CI, eighty elsewhere; birthdays, facts, consents
 given and withdrawn, deaths, closures. Only patients whose event or moment has come are judged again; each Monday
 everybody is asked one by one.
 """
@@ -35,7 +35,7 @@ RECORDS = Path(__file__).parents[1] / "data" / "ctgov-v2" / "spine-disc-open-88.
 OFFER = OFFERS[CEDARS.public_code]
 ZONE = ZoneInfo(CEDARS.zone)
 START, DAYS = date(2027, 1, 1), 182
-PEOPLE = 1000 if "CI" in os.environ else 150
+PEOPLE = 1000 if "CI" in os.environ else 80
 Pairs = dict[str, tuple[Verdict, tuple[str, ...]]]
 
 
