@@ -1,8 +1,8 @@
 """Half a year of many patients and a hundred trials: index and moments say what asking every pair says.
 
-The 88 records of the registry and the 12 trials of the fixture, a thousand patients in CI, eighty elsewhere; birthdays, facts, consents
-given and withdrawn, deaths, closures. Only patients whose event or moment has come are judged again; each Monday
-everybody is asked one by one.
+The 88 records of the registry and the 12 trials of the fixture; a thousand patients in CI, eighty elsewhere. Birthdays,
+facts, consents given and withdrawn, deaths, closures. Only patients whose event or moment has come are judged again;
+each Monday everybody is asked one by one.
 """
 
 import json
