@@ -11,6 +11,7 @@ from chassis.settings import StoreSettings
 from schemas.criteria import Criterion, Eligibility, Kind
 from schemas.patient import ConsentDecision, EnrolmentStatus, PatientStatus
 from schemas.trials import RecruitmentStatus
+from services.trials import timers
 from services.trials.desk import Desk, NotYetError
 from services.trials.evaluating import Evaluator
 from services.trials.registry.trial import RegistryTrial
@@ -46,6 +47,22 @@ async def test_a_trial_that_comes_later_finds_who_was_there(desk: Research) -> N
     await desk.publish(CVF)
     await desk.work()
     assert await desk.pairs(grace) == {CVF: "eligible"}
+
+
+async def test_a_changed_trial_is_worked_off_at_a_set_rate_and_holds_up_nobody_else(
+    store_settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "WAVE", 2)
+    async with research(store_settings, drain_per_second=50) as desk:
+        there = [await desk.admit(**FISTULA) for _ in range(6)]
+        await desk.publish(CVF)
+        drain = desk.trials.drain
+        assert (await drain.wave(), drain.status()["waiting"], drain.rest(2)) == (2, 4, 2 / 50)
+        assert [bool(await desk.pairs(each)) for each in there].count(True) == 2
+        assert await desk.pairs(await desk.admit(**FISTULA)) == {CVF: "eligible"}, "an event in between"
+        assert drain.status()["waiting"] == 4
+        await desk.work()
+        assert [await desk.pairs(each) for each in there] == [{CVF: "eligible"}] * 6
 
 
 async def test_a_fact_that_is_learned_turns_possible_into_eligible(desk: Research) -> None:
