@@ -1,4 +1,5 @@
-"""Which tests go to one worker, one after another: those that share something which takes seconds to start.
+"""Which tests go to one worker, one after another: those that share something which takes seconds to start. And which
+go first: those that are given most time, so that no worker is left alone with a long one at the end.
 
 In place of pytest-xdist's mark ``xdist_group``, which it silently ignores under pytest 9.2 (pytest-xdist issue 1386).
 """
@@ -27,7 +28,7 @@ def group_of(test: str) -> str:
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """The groups with most tests first, then the tests that stand alone."""
+    """In the order in which the tests were collected; a group with its first test."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
@@ -35,4 +36,17 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no t
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
-    return Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False  # else the largest groups come first
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_time_given, reverse=True)
+
+
+def _time_given(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
