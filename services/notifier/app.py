@@ -109,6 +109,7 @@ def build(
         sender.nudge()
         digest_sender.nudge()
 
+    replanner, sweeper = Replanner(store, planner, master, wake), Sweeper(store, recorder, metrics)
     prometheus = metrics.registry.prometheus
     broker = kafka_broker(settings.kafka, service="notifier", registry=prometheus, tracer_provider=traces)
 
@@ -124,7 +125,6 @@ def build(
     watch = CatalogueWatch(store)
     reader = CompactedTopic(settings.kafka, TRIALS_CATALOG, TRIALS, catalogue.on_state, metrics, on_change=watch.nudge)
     catalogue.ready = lambda: reader.ready
-    replanner, sweeper = Replanner(store, planner, master), Sweeper(store, recorder, metrics)
     parts: tuple[Part, ...] = (
         relay, sender, digest_sender, sweeper, replanner, watch, reader, consumer(INTAKE_EVENTS, GROUP, USES),
         consumer(NOTIFIER_REQUESTS, REQUESTS_GROUP, REQUESTS),

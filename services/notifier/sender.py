@@ -31,7 +31,7 @@ from services.notifier.store.releases import release
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 FAILED_SECONDS = 60.0
 """Before a mail is tried again that an error of ours has stopped: others have their turn."""
 GUARD_SECONDS = 5.0

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 
 import structlog
@@ -18,7 +18,7 @@ from services.notifier.store.patients import PatientKey, get_replannable, lock_p
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 WAVE = 100
 FAILED_SECONDS = 600.0
 """Before a patient is planned again at whom the plan has failed."""
@@ -32,17 +32,22 @@ class Replanner:
 
     name = "replanner"
 
-    def __init__(self, store: Store, planner: Planner, master: Keyring) -> None:
-        self.store, self.planner, self.master = store, planner, master
-        self._planned = 0
+    def __init__(self, store: Store, planner: Planner, master: Keyring, wake: Callable[[], None]) -> None:
+        self.store, self.planner, self.master, self.wake = store, planner, master, wake
+        self._nudged, self._planned = asyncio.Event(), 0
         self._failed: dict[PatientKey, float] = {}
 
     def status(self) -> Mapping[str, object]:
         return {"planned": self._planned, "failed": len(self._failed)}
 
+    def nudge(self) -> None:
+        """Somebody may be stale, or the clock has jumped: don't wait for the next look."""
+        self._nudged.set()
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; an outage of the store is waited out."""
         while not stopping.is_set():
+            self._nudged.clear()
             try:
                 wave = await self.wave()
             except Exception as error:
@@ -50,8 +55,10 @@ class Replanner:
                     raise
                 log.warning("store_away", part=self.name)
                 wave = 0
+            if wave:
+                self.wake()
             if wave < WAVE:
-                await pause(stopping, POLL_SECONDS)
+                await pause(stopping, POLL_SECONDS, self._nudged)
 
     async def wave(self) -> int:
         """Re-plan up to a wave of patients; how many. One who can't be planned holds up nobody else."""

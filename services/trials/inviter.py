@@ -39,8 +39,10 @@ class Inviter(Timer):
             if not await self.mine(connection):
                 return 0
             now = self.evaluator.clock.now()
-            await self.evaluator.catalogue.catch_up(connection)
             keys = await list_due(connection, now, WAVE)
+            if not keys:
+                return 0
+            await self.evaluator.catalogue.catch_up(connection)
             locked = await lock_patients(connection, keys, self.master)
             known = await load_known(connection, locked.values())
             invited = await load_invitations(connection, keys)

@@ -135,8 +135,9 @@ class Driver:
             raise StuckError(f"not at rest {within:.0f} s after {self.clock.now():%d %b %Y %H:%M} UTC")
 
     def _nudge(self) -> None:
-        """The clock has jumped: the sender needn't find out by itself."""
+        """The clock has jumped: nobody needs to find out by itself."""
         if self.system.runs("notifier"):
+            self.system.notifier.replanner.nudge()
             self.system.notifier.sender.nudge()
         if self.system.runs("trials"):
             for timer in (self.system.trials.ageing, self.system.trials.inviter):

@@ -31,7 +31,10 @@ class Offsets:
         """``kept``: rows per topic that the broker must have had; an empty topic then belongs to a new broker."""
         try:
             await self._connect()
-            return all([await self._is_read(topic, kept.get(topic.name, 0)) for topic in self._read])
+            for topic in self._read:
+                if not await self._is_read(topic, kept.get(topic.name, 0)):
+                    return False
+            return True
         except OUTAGE:
             await self.close()
             return False

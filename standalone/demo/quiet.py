@@ -4,13 +4,13 @@ Quiet means: outboxes published, consumers at the end of their topics, and no pl
 anything held until a service knows what others have published.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, or_, select
+from sqlalchemy import ColumnElement, Row, Table, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.outbox import unsent
 from chassis.store import is_outage
 from schemas.outcomes import DeliveryState
 from services.intake.tables import outbox as intake_outbox
@@ -64,15 +64,18 @@ async def _published(system: System) -> dict[str, int] | None:
     )
     for store, table in outboxes:
         async with store.read() as connection:
-            if await unsent(connection, table):
-                return None
-            kept |= await _kept(connection, table)
+            for topic, rows, published in await _rows(connection, table):
+                if published < rows:
+                    return None
+                kept[topic] = rows
     return kept
 
 
-async def _kept(connection: AsyncConnection, table: Table) -> dict[str, int]:
-    rows = await connection.execute(select(table.c.topic, func.count().label("rows")).group_by(table.c.topic))
-    return {row.topic: row.rows for row in rows}
+async def _rows(connection: AsyncConnection, table: Table) -> Sequence[Row[tuple[str, int, int]]]:
+    """By topic: how many there are, and how many of them the broker has confirmed."""
+    published = func.count().filter(table.c.published)
+    query = select(table.c.topic, func.count(), published).group_by(table.c.topic)
+    return (await connection.execute(query)).all()
 
 
 async def _busy(system: System) -> bool:

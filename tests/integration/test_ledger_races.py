@@ -22,6 +22,7 @@ from services.notifier.store.claims import Claim, LostClaimError, claim_due, cla
 from services.notifier.store.patients import hold
 from services.notifier.store.releases import release, release_expired
 from services.notifier.tables import arming, deliveries, patients, worklist
+from services.notifier.timers import Replanner
 from tests.support.clinic import Clinic, clinic, new_id
 from tests.support.eventually import eventually
 from tests.support.sending import FIRST, VISIT, booked, check, claim, force, hand_over, one, read
@@ -370,6 +371,19 @@ async def test_a_patient_who_cannot_be_planned_holds_up_nobody_else(store_settin
         assert await replanner.wave() == 0
         assert replanner.status() == {"planned": 1, "failed": 1}
         assert good != bad
+
+
+async def test_whoever_was_planned_again_is_told_to_the_sender(store_settings: StoreSettings) -> None:
+    async with clinic(store_settings, NOBODY) as desk:
+        await booked(desk)
+        await force(desk, update(patients).values(stale=True))
+        woken, stopping = asyncio.Event(), asyncio.Event()
+        planner, master = desk.notifier.planner, desk.notifier.replanner.master
+        working = asyncio.create_task(Replanner(desk.notifier.store, planner, master, woken.set).run(stopping))
+        await eventually(woken.is_set)
+        assert not [each for each in await read(desk, select(patients)) if each.stale]
+        stopping.set()
+        await working
 
 
 async def test_a_receipt_that_cannot_be_recorded_holds_up_no_other(store_settings: StoreSettings) -> None:

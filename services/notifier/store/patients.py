@@ -48,6 +48,8 @@ async def lock_patients(
 ) -> dict[PatientKey, Locked]:
     """Lock the rows that exist, in the order of their ids."""
     wanted = sorted(set(keys))
+    if not wanted:
+        return {}
     rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(wanted)).order_by(*_IN_ORDER).with_for_update())
     return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
 

@@ -40,10 +40,11 @@ async def lock_patients(
     connection: AsyncConnection, keys: Iterable[PatientKey], master: Keyring
 ) -> dict[PatientKey, Locked]:
     """Lock the rows that exist, in the order of their ids."""
-    query = select(*_COLUMNS).where(_KEY.in_(sorted(set(keys)))).order_by(*_IN_ORDER)
-    return {
-        (row.tenant, row.patient_id): _locked(row, master) for row in await connection.execute(query.with_for_update())
-    }
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    rows = await connection.execute(select(*_COLUMNS).where(_KEY.in_(wanted)).order_by(*_IN_ORDER).with_for_update())
+    return {(row.tenant, row.patient_id): _locked(row, master) for row in rows}
 
 
 async def read_patients(
