@@ -1,5 +1,6 @@
 """Fixtures that every suite may ask for."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ patient = settings(
 settings.register_profile("usual", patient)
 settings.register_profile("thorough", patient, max_examples=10_000)
 settings.load_profile("usual")  # `--hypothesis-profile=thorough` asks for more
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector needn't look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

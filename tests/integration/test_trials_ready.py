@@ -5,7 +5,7 @@ import asyncio
 from chassis.settings import StoreSettings
 from tests.support.coordinating import CVF, FISTULA, coordinators
 from tests.support.eventually import eventually
-from tests.support.research import research
+from tests.support.research import beside, research
 from tests.support.stores import store_settings as store_settings
 
 
@@ -13,7 +13,7 @@ async def test_trials_are_ready_when_catalogue_and_patients_are_loaded(store_set
     async with research(store_settings) as before:
         await before.publish(CVF)
         await before.admit(**FISTULA)
-    async with research(store_settings) as desk, coordinators(desk) as room:
+    async with beside(store_settings) as desk, coordinators(desk) as room:
         (loading,) = [each for each in desk.trials.parts if each.name == "loading"]
         answer = await room.http.get("/readyz")
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:upright:problem:not_ready")

@@ -16,7 +16,7 @@ from services.trials.tables import subscriptions
 from tests.support.certificates import Authority
 from tests.support.coordinating import CVF, FISTULA, Room, coordinators
 from tests.support.hook_server import HookServer
-from tests.support.research import Research, research
+from tests.support.research import Research, beside, research
 from tests.support.subscribing import carried, follow, subscribe
 
 SLOW = 0.3
@@ -191,6 +191,6 @@ async def test_another_instance_sends_nothing_meanwhile(desk: Research, room: Ro
     await room.post(test)
     assert await desk.trials.subscribed.webhooks.wave() == 1
     await room.post(test)
-    async with research(desk.trials.store.settings) as second:
+    async with beside(desk.trials.store.settings) as second:
         assert await second.trials.subscribed.webhooks.wave() == 0
     assert await desk.trials.subscribed.webhooks.wave() == 1

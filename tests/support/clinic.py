@@ -68,7 +68,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Clinic:
     """Makes events with rising versions and has the notifier apply them at the clock's time."""
 

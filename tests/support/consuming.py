@@ -56,7 +56,7 @@ def an_envelope(name: str, key: str | None, **more: Any) -> Envelope:
     return Envelope(**{**default, "partitionkey": key, "tenant": "cedars", **more})
 
 
-@dataclass
+@dataclass(repr=False)
 class Service:
     """The state of one service and its handlers; ``gate`` closed makes ``apply`` wait in its transaction."""
 

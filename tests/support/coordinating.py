@@ -18,7 +18,7 @@ FISTULA: dict[str, Any] = {
 """Facts of somebody who is eligible for ``TEST-CVF-1``."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Room:
     """``who``: ``ana`` and ``bo`` have all programs, ``narrow`` another program, ``other`` another tenant."""
 

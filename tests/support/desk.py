@@ -48,7 +48,7 @@ class Sent:
     told_before: Mapping[str, Told]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Desk:
     """One patient. ``before_guard`` is called with the claimed deliveries, where a test stages what arrives then."""
 

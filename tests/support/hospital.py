@@ -62,7 +62,7 @@ def hour(start: datetime, zone: str) -> str:
     return f"{local(start, zone):%I:%M %p}".removeprefix("0")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Hospital:
     """One started system. ``claimed`` is what happens while a patient's mail is claimed, once, by patient id."""
 

@@ -36,7 +36,7 @@ PATIENCE = 90.0
 _S = DeliveryState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Installation:
     """``stores`` are looked into from outside, by service."""
 

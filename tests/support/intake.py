@@ -48,7 +48,7 @@ def settings(store: StoreSettings, keys: Sequence[Any], kafka: KafkaSettings | N
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Desk:
     """A running intake, without its parts, and whoever speaks to it."""
 

@@ -38,7 +38,7 @@ TABLES = {"trials": trials, "notifier": notifier}
 PATIENCE = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Lab:
     """``desk`` works on trials' own store, as a coordinator would; ``stores`` are looked into from outside."""
 

@@ -14,7 +14,7 @@ from tests.support.clinic import Clinic, new_id
 ROLES = ("staff", "operator")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Office:
     """``who``: ``staff`` and ``operator`` have all programs, ``narrow`` another program, ``other`` another tenant."""
 

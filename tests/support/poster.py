@@ -22,7 +22,7 @@ GIVES_UP_SECONDS = 150.0
 """Longer than any outage here."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Poster:
     """``answers`` counts what came back: a status with a problem's code, or the name of what befell the line."""
 

@@ -17,7 +17,7 @@ from tests.support.hospital import CEDARS, PACIFIC, TENANT, Hospital, Person
 from tests.support.kafka import publish
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Producer:
     """Makes records of people whom intake knows; the caller says the version. ``changes`` replace fields."""
 

@@ -64,7 +64,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Research:
     """Makes events with rising versions and has trials apply them at the clock's time."""
 
