@@ -19,7 +19,6 @@ from standalone.process import FolderInUseError, own_folder
 from standalone.system import System
 from tests.support.desk_work import book_for_tomorrow, moved, post
 from tests.support.eventually import eventually
-from tests.support.story import EQUATION
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,14 +84,6 @@ def test_a_signal_ends_all_of_it(number: signal.Signals, tmp_path: Path) -> None
         wait_gone(broker)
     headers = {f"{name}.header" for name in ("cedars", "kaiser", "cedars-second", "kaiser-second")}
     assert secret_files(tmp_path) == {"keys.json", "running.json", *headers}
-
-
-def test_the_demo_ends_by_itself_with_the_equation(tmp_path: Path) -> None:
-    with upright("demo", "--once") as process:
-        output, _ = process.communicate(timeout=110)
-        assert process.returncode == 0
-    assert output.rstrip().splitlines()[-1] == EQUATION
-    assert "Ana" in output
 
 
 HEEDING = """
