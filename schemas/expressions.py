@@ -16,7 +16,6 @@ from typing import Annotated, Any, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -322,20 +321,14 @@ def too_large(data: object) -> str | None:
     return None
 
 
-def _bounded(data: Any) -> Any:
-    if reason := too_large(data):
-        raise ValueError(reason)
-    return data
-
-
 def _whole(tree: Expression) -> Expression:
     if any(isinstance(each, EventField) for each in atoms(tree)):
         raise ValueError("a field is asked only inside 'where'")
     return tree
 
 
-Tree = Annotated[Expression, BeforeValidator(_bounded), AfterValidator(_whole)]
-"""An expression as it comes from outside."""
+Tree = Annotated[Expression, AfterValidator(_whole)]
+"""A whole expression. Of what comes from outside, ``too_large`` is asked first: it would be walked by recursion."""
 
 _MODELS: tuple[type[Node], ...] = (Selection, *_BY_KEY.values())
 for _model in _MODELS:
