@@ -16,7 +16,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Table, select
 
-from chassis import outbox, topics
+from chassis import faults, outbox, topics
 from chassis.errors import Unavailable
 from chassis.heartbeats import EVERY_SECONDS, Heartbeats
 from chassis.leading import Lead
@@ -161,6 +161,7 @@ class Relay:
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
         published = await self._publisher.publish(rows)
         if published.ids:
+            faults.reach(faults.Step.PUBLISHED)
             async with self._store.write() as connection:
                 await outbox.confirm(connection, self._outbox, published.ids, keep=self._kafka.embedded)
             done = set(published.ids)

@@ -16,6 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 
+from chassis import faults
 from chassis.batch import Batches
 from chassis.errors import Unavailable
 from chassis.metrics import Metrics
@@ -102,6 +103,7 @@ class Rounds:
             self._put_back(client, polled, error)
             return False
         self._size = min(MAX_RECORDS, self._size * 2)
+        faults.reach(faults.Step.BATCH_STORED)
         positions = {each: records[-1].offset + 1 for each, records in polled.items()}
         self._watermarks.read_to(positions)
         await self._commit(client, positions)

@@ -14,6 +14,7 @@ import structlog
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 
+from chassis import faults
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 from chassis.supervisor import pause
@@ -81,6 +82,7 @@ class Sender:
         try:
             while not stopping.is_set():
                 self._wake.clear()
+                faults.reach(faults.Step.BEFORE_CLAIM)
                 claimed = await self._claim()
                 for claim in claimed:
                     task = asyncio.create_task(self._work(claim))
@@ -123,6 +125,7 @@ class Sender:
     async def _work(self, claim: Claim) -> None:
         """One claim to its end; whatever happens, the ledger says what is known."""
         try:
+            faults.reach(faults.Step.AFTER_CLAIM)
             await self.before_guard(claim)
             async with self.pool.connection() as smtp:
                 self._unavailable, self._failures, self._not_before = None, 0, 0.0
@@ -158,9 +161,11 @@ class Sender:
                 await self.checker.refuse(connection, claim, No(broken.reason, DeliveryState.HELD))
             return
         content = await self.enter_sending(claim, ready, made)
+        faults.reach(faults.Step.AFTER_SENDING)
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, content)
         self.metrics.observe("sending_seconds", time.monotonic() - began, verdict=receipt.verdict)
+        faults.reach(faults.Step.AFTER_ANSWER)
         await self._record(claim, receipt)
 
     async def enter_sending(self, claim: Claim, ready: Ready, made: Made) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,12 +25,16 @@ SHOWN_LINES = 60
 
 @dataclass(slots=True)
 class ServiceProcess:
-    """``env`` holds its settings; the port is its own at every start. What it logs goes on in one file."""
+    """``env`` holds its settings; the port is its own at every start. What it logs goes on in one file.
+
+    ``program`` is what ``python -m`` runs instead of the service as it is.
+    """
 
     service: Service
     env: Mapping[str, str]
     log: Path
     port: int = field(default_factory=free_port)
+    program: Sequence[str] = ()
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -46,7 +50,7 @@ class ServiceProcess:
         port = {f"{self.service.upper()}_HTTP__PORT": str(self.port)}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", f"services.{self.service}", "serve",
+                sys.executable, "-m", *(self.program or (f"services.{self.service}", "serve")),
                 cwd=ROOT, env={**self.env, **port}, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 

@@ -6,6 +6,7 @@ import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from enum import Enum, auto
@@ -25,12 +26,13 @@ class Deed(Enum):
 
 @dataclass(frozen=True)
 class ReceivedMail:
-    """One accepted mail, dots unstuffed. ``parameters`` is what followed the path in MAIL."""
+    """One accepted mail, dots unstuffed, as of ``at``. ``parameters`` is what followed the path in MAIL."""
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
     parameters: str
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     @property
     def message(self) -> EmailMessage:

@@ -7,6 +7,8 @@ silent: until then, whatever happens, the mail was certainly not sent.
 
 import asyncio
 
+from chassis import faults
+
 from .receipts import AUTHENTICATION_REQUIRED, CLOSING, Phase, Receipt, answered, lost
 from .settings import SmtpSettings
 from .transfer import Transfer
@@ -86,7 +88,9 @@ async def _hand_over(wire: Wire, body: bytes, seconds: float) -> Receipt | None:
         early = await _outcome(wire, Phase.DATA, seconds)
         wire.abort()
         return early
+    faults.reach(faults.Step.INSIDE_DATA)
     wire.write(body[last:] + b".\r\n")
+    faults.reach(faults.Step.AFTER_DOT)
     return None
 
 
