@@ -32,6 +32,9 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+# RFC 6797; a year, in seconds. Which of the host's other names speak TLS isn't ours to promise.
+HSTS = "max-age=31536000"
+
 DRAIN_BYTES, DRAIN_SECONDS = 8 * 1024 * 1024, 1.0
 """What is read and thrown away of an oversized body. Closing with unread bytes resets the line, and the sender, still
 sending, would see the reset instead of the answer."""
@@ -60,9 +63,10 @@ class HttpEdge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        headers = Headers(scope=scope)
+        answer = _Answer(send, secure=_came_by_tls(scope, headers))
         started = time.perf_counter()
-        traceparent = Headers(scope=scope).get("traceparent")
+        traceparent = headers.get("traceparent")
         with tracing.span(self._traces, "HTTP request", traceparent=traceparent, kind=SpanKind.SERVER) as span:
             try:
                 await self._answer(scope, receive, answer)
@@ -94,15 +98,16 @@ class HttpEdge:
 class _Answer:
     """Adds the headers that the application didn't set. ``status`` is 0 until the answer begins."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, secure: bool) -> None:
         self._send = send
+        self._headers = SECURITY_HEADERS | ({"strict-transport-security": HSTS} if secure else {})
         self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
         await self._send(message)
 
@@ -152,6 +157,11 @@ def _log(problem: Problem, error: Exception, **request: str) -> None:
         log.error("request_failed", **request, exc_info=error)
     elif problem.status_code > HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_refused", **request, code=problem.code, error=type(error).__name__)
+
+
+def _came_by_tls(scope: Scope, headers: Headers) -> bool:
+    """TLS ends at a proxy, whose word is believed for this alone: who forges it gets a header that browsers ignore."""
+    return scope["scheme"] == "https" or headers.get("x-forwarded-proto", "").lower() == "https"
 
 
 def _method(scope: Scope) -> str:
