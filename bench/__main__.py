@@ -1,13 +1,15 @@
 """Runs all benchmarks, or those that are named; prints a table and adds to ``build/bench.json``."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bench import index, matching, sending
+from bench import consuming, index, matching, sending
 from bench.figures import Figure, table, write
 
 BENCHES: Mapping[str, Callable[[], Iterator[Figure]]] = {
+    "consuming": consuming.figures,
     "sending": sending.figures,
     "index": index.figures,
     "matching": matching.figures,
@@ -18,6 +20,7 @@ def main(names: list[str]) -> None:
     """Each prints its table as soon as it is done."""
     if unknown := set(names) - BENCHES.keys():
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it laments while a new group has no coordinator yet
     for name in names or BENCHES:
         found = list(BENCHES[name]())
         sys.stdout.write(table(found) + "\n\n")
