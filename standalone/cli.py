@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from standalone.commands import api_key, dead_letters, intake, notifier, programs, publish, tail, topics, trials, why
+from standalone.commands import (
+    api_key,
+    dead_letters,
+    doctor,
+    intake,
+    notifier,
+    pauses,
+    programs,
+    publish,
+    tail,
+    topics,
+    trials,
+    why,
+)
 from standalone.commands.errors import Failure, end
 from standalone.running import use_running
 
@@ -75,6 +88,10 @@ app.command(rich_help_panel=EVENTS)(publish.publish)
 app.command(rich_help_panel=EVENTS)(tail.tail)
 app.command(rich_help_panel=EVENTS)(why.why)
 app.command(rich_help_panel=EVENTS)(why.plan)
+app.command(rich_help_panel=OPERATE)(doctor.doctor)
+app.command(rich_help_panel=OPERATE)(pauses.pause)
+app.command(rich_help_panel=OPERATE)(pauses.resume)
+app.command(rich_help_panel=OPERATE)(pauses.pauses)
 app.add_typer(programs.app, name="programs", rich_help_panel=OPERATE)
 app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)

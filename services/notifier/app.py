@@ -33,7 +33,7 @@ from services.notifier.programs import AppliedPrograms
 from services.notifier.recording import Recorder
 from services.notifier.replan import Planner
 from services.notifier.resources import Resources
-from services.notifier.routes import deliveries, operations, preview, unsubscribe
+from services.notifier.routes import deliveries, operations, pauses, preview, unsubscribe
 from services.notifier.sender import Hook, Sender, nothing
 from services.notifier.settings import NotifierSettings
 from services.notifier.store.moments import GROUP
@@ -136,7 +136,7 @@ def build(
         ready=store.ping,
     )  # fmt: skip
     resources = Resources(store, planner, clock, master, handlers.address_key, catalogue, links)
-    for each in (deliveries, preview, operations, unsubscribe):
+    for each in (deliveries, preview, operations, pauses, unsubscribe):
         app.include_router(each.router(resources))
     return Notifier(
         app, parts, supervisor, store, planner, handlers, catalogue, replanner, sender, digest_handlers, digest_sender,

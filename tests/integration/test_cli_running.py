@@ -88,3 +88,27 @@ async def test_another_tenants_staff_see_nothing_of_a_patient(folder: Path, term
     assert (said.status, said.out) == (1, "")
     said = await terminal.beside("--data", str(folder), "--tenant", "nowhere", "plan", "--patient", "ana")
     assert (said.status, "There are: cedars, kaiser" in said.err) == (2, True)
+
+
+async def test_a_programs_mail_is_paused_and_resumed_and_the_doctor_finds_all_well(
+    folder: Path, terminal: Terminal
+) -> None:
+    async def upright(*arguments: str) -> Said:
+        return await terminal.beside("--data", str(folder), *arguments)
+
+    assert (await upright("pauses")).out == ""
+    what = ("--program", CEDARS, "--kind", "appointment-reminder", "--reason")
+    paused = await upright("pause", *what, "a wrong number")
+    assert (paused.status, paused.out.startswith(f"Paused. appointment-reminder of {CEDARS}: ")) == (0, True), paused
+    assert (await upright("pause", *what, "me too")).out.startswith("It was paused before.")
+    resumed = await upright("resume", *what, "mended")
+    assert resumed.out == f"Resumed. appointment-reminder of {CEDARS}: 0 patients are planned again.\n"
+    [row] = (await upright("pauses")).out.splitlines()
+    columns = row.split("\t")
+    assert [columns[at] for at in (0, 1, 3, 4, 6, 7)] == [
+        CEDARS, "appointment-reminder", "staff-cedars", "a wrong number", "staff-cedars", "mended",
+    ]  # fmt: skip
+    assert (await upright("pause", "--program", "zzzz99", "--reason", "x")).status == 1
+    assert (await upright("pause", "--program", CEDARS, "--reason", " ")).status == 2
+    doctor = await upright("doctor")
+    assert (doctor.status, "wrong" in doctor.out) == (0, False), doctor

@@ -233,6 +233,13 @@ def test_a_shared_or_suppressed_address_is_held(name: str) -> None:
     assert ask(subject, truth, suppressed=True) == No(Reason.SUPPRESSED, S.HELD)
 
 
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_a_pause_of_another_program_or_kind_holds_nothing(name: str) -> None:
+    subject, truth = SITUATIONS[name]
+    others = frozenset({("zzzz99", None), ("zzzz99", subject.kind), (CEDARS.public_code, Kind.UNKNOWN)})
+    assert ask(subject, truth, paused=others) == ask(subject, truth)
+
+
 def test_an_eighteenth_birthday_counts_from_the_day_itself() -> None:
     born = patient(birth_date=Protected(NOW.date().replace(year=2009)))
     assert ask(REMINDER, replace(TRUTH, patient=born)) == Go(0)
@@ -268,8 +275,8 @@ def test_what_cant_be_read_is_held(name: str) -> None:
     assert ask(subject, truth, None) == No(Reason.PROGRAM_INCOMPLETE, S.HELD)
     incomplete = CEDARS.model_copy(update={"missing": ("sender",)})
     assert ask(subject, truth, incomplete) == No(Reason.PROGRAM_INCOMPLETE, S.HELD)
-    paused = frozenset({CEDARS.public_code})
-    assert ask(subject, truth, paused_programs=paused) == No(Reason.PROGRAM_PAUSED, S.HELD)
+    for kind in (None, subject.kind):
+        assert ask(subject, truth, paused=frozenset({(CEDARS.public_code, kind)})) == No(Reason.PROGRAM_PAUSED, S.HELD)
     assert ask(subject, truth, breaker_open=True) == No(Reason.BREAKER_OPEN, S.PLANNED, NOW + HOUR / 4)
     assert ask(subject, truth, throttled=True) == No(Reason.DOMAIN_THROTTLE, S.PLANNED)
     disarmed = Ledger((subject,), {"visit": TOLD}, None)

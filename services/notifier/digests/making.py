@@ -19,6 +19,7 @@ from services.notifier.projection import hash_of
 from services.notifier.render import Words, bodies, headers, words
 from services.notifier.smtp.transfer import Transfer
 from services.notifier.store.moments import is_suppressed
+from services.notifier.store.pauses import get_paused
 from services.notifier.template_set import DEFAULT_LOCALE, TemplateSet, template_set
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,8 @@ class Maker:
         program = (await self.programs.current(connection)).get(request.program)
         if program is None or program.tenant != tenant or program.missing or program.trials_sender is None:
             return Reason.PROGRAM_INCOMPLETE
+        if (program.public_code, None) in await get_paused(connection, tenant):
+            return Reason.PROGRAM_PAUSED
         return Reason.SUPPRESSED if await is_suppressed(connection, tenant, self.address_hash(request)) else program
 
     def address_hash(self, request: DigestRequest) -> str:

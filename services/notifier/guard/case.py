@@ -20,6 +20,7 @@ class Moment:
 
     ``sent``: mails of the last 8 days to this patient or this address, in the whole tenant, sent or uncertain.
     ``throttled``: the recipient's domain or the SMTP account has no token (database clock).
+    ``paused``: programs by public code with the kind of mail that people stopped, None: all of it.
     ``breaker_open``: the program's, by volume. ``trials``: the tenant's, by id; None while they or what is asked about
     them may be yesterday's.
     """
@@ -28,7 +29,7 @@ class Moment:
     sent: tuple[SentMail, ...] = ()
     stale_truth: bool = False
     feed_stale: bool = False
-    paused_programs: frozenset[str] = frozenset()
+    paused: frozenset[tuple[str, Kind | None]] = frozenset()
     breaker_open: bool = False
     suppressed: bool = False
     throttled: bool = False

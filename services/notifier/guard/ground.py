@@ -15,7 +15,9 @@ def armed(case: Case) -> Answer:
 
 
 def paused(case: Case) -> Answer:
-    return Reason.PROGRAM_PAUSED if case.program.public_code in case.moment.paused_programs else None
+    code = case.program.public_code
+    stopped = {(code, None), (code, case.delivery.kind)} & case.moment.paused
+    return Reason.PROGRAM_PAUSED if stopped else None
 
 
 def ground(case: Case) -> Answer:

@@ -16,6 +16,7 @@ from schemas.topics import TOPICS
 from services.notifier.domain import KnownTrial, Truth
 from services.notifier.guard import Moment, SentMail
 from services.notifier.smtp import Verdict
+from services.notifier.store.pauses import get_paused
 from services.notifier.tables import consumer, mails, suppressions
 
 GROUP, REQUESTS = "notifier.intake", "notifier.requests"
@@ -67,6 +68,7 @@ async def look(
         sent=await _sent(connection, truth, address, now),
         stale_truth=fresh.is_stale(),
         trials=None if asked.is_behind() else trials,
+        paused=await get_paused(connection, truth.tenant),
         suppressed=address is not None and await is_suppressed(connection, truth.tenant, address),
     )
     return Look(moment, await _breakers(connection, programs or (), now), fresh.caught_up_at, fresh.fresh_as_of)

@@ -1,6 +1,6 @@
-"""What people decide or must do: addresses that refuse mail, what patients ended, staff's worklist, who is armed."""
+"""What people decide or must do: refused addresses, what patients ended, the worklist, who is armed, what is paused."""
 
-from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint, text
 
 from chassis.store import UtcDateTime
 from services.notifier.tables.base import ID, metadata
@@ -50,3 +50,26 @@ arming = Table(
     Column("armed_at", UtcDateTime, nullable=False),
 )
 """From when this installation is responsible for a tenant's mail. No row: disarmed, nothing goes out."""
+
+ALL_KINDS = ""
+"""``pauses.kind`` of a pause of all of a program's mail."""
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("pause_id", ID, primary_key=True),
+    Column("tenant", String(16), nullable=False),
+    Column("program", String(16), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("paused_at", UtcDateTime, nullable=False),
+    Column("paused_by", String(40), nullable=False),
+    Column("paused_for", String(200), nullable=False),
+    Column("resumed_at", UtcDateTime),
+    Column("resumed_by", String(40)),
+    Column("resumed_for", String(200)),
+    Index(
+        "pauses_open", "tenant", "program", "kind", unique=True,
+        postgresql_where=text("resumed_at is null"), sqlite_where=text("resumed_at is null"),
+    ),
+)  # fmt: skip
+"""A program's mail that people stopped: who, when (civil) and why. Rows stay for ever; one not resumed holds mail."""
