@@ -66,6 +66,10 @@ class ServiceProcess:
             self._process.kill()
             await self._process.wait()
 
+    def is_dead(self) -> bool:
+        """Whether it has ended, however."""
+        return self._process is not None and self._process.returncode is not None
+
     def pause(self) -> None:
         """SIGSTOP: alive to the broker for ten seconds, and doing nothing."""
         assert self._process is not None

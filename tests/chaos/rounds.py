@@ -1,0 +1,95 @@
+"""Round after round: a load, a fault in the middle of it, rest, judgement."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from schemas.registry import INTAKE_EVENTS
+from tests.chaos.load import Client, Life, Load
+from tests.chaos.log import Log
+from tests.chaos.site import Site
+from tests.chaos.truth import Outcome, judge
+from tests.chaos.watch import Watch
+from tests.support.eventually import eventually
+
+REST_SECONDS = 150.0
+OF_EACH = 2
+SPREAD_SECONDS = 5.0
+
+
+@dataclass(slots=True, repr=False)
+class Scene:
+    """What a fault may lay hands on. ``short``: outages of seconds instead of minutes."""
+
+    site: Site
+    watch: Watch
+    client: Client
+    log: Log
+    short: bool
+    poison: int = 0  # records so far that must have become dead letters
+    lives: list[Life] = field(default_factory=list)
+
+
+Strike = Callable[[Scene], Awaitable[str]]
+"""Does the harm and mends it; a word on what happened, for the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``skip`` says why it can't be done here, or nothing. ``of_each``: how many lives of each sort go on meanwhile."""
+
+    name: str
+    strike: Strike
+    of_each: int = OF_EACH
+    spread: float = SPREAD_SECONDS
+    skip: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the report. ``note`` is what the fault says of itself, ``skipped`` why it wasn't tried."""
+
+    name: str
+    outcome: Outcome
+    seconds: float
+    note: str = ""
+    skipped: str = ""
+
+
+async def play(scene: Scene, fault: Fault) -> Row:
+    """One round."""
+    if reason := fault.skip():
+        return Row(fault.name, Outcome(), 0.0, skipped=reason)
+    began = time.monotonic()
+    load = Load.made(scene.client, scene.watch, fault.of_each)
+    scene.lives += load.lives
+    said = asyncio.create_task(load.run(fault.spread))
+    note = await fault.strike(scene)
+    await said
+    await rest(scene, load.lives)
+    outcome = await judge(scene.site, load.lives, scene.log, scene.poison)
+    return Row(fault.name, outcome, time.monotonic() - began, note)
+
+
+async def rest(scene: Scene, lives: Sequence[Life]) -> None:
+    """Until nothing is due, in hand or unsent any more; whoever waits in vain is for the judge."""
+
+    async def at_rest() -> bool:
+        return scene.watch.at_rest({each.id: each.owes for each in lives}) and await scene.site.relayed()
+
+    try:
+        await eventually(at_rest, within=REST_SECONDS)
+    except AssertionError:
+        print(f"  no rest within {REST_SECONDS:.0f} s")
+    await scene.log.read_on()
+
+
+async def all_again(scene: Scene) -> Row:
+    """Everybody of all rounds once more: a mail that came after its round would show here."""
+    began = time.monotonic()
+    scene.watch.follow([each.id for each in scene.lives])
+    await scene.watch.look()
+    await rest(scene, scene.lives)
+    outcome = await judge(scene.site, scene.lives, scene.log, scene.poison)
+    return Row("everybody, at the end", outcome, time.monotonic() - began, f"{scene.log.records} {INTAKE_EVENTS}")
