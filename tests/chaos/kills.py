@@ -50,7 +50,7 @@ def kills(times: int) -> list[Fault]:
 
 
 async def _die_at(scene: Scene, step: Step, service: Service, hit: int) -> str:
-    doomed = await scene.site.restart(service, **{VARIABLE: f"{step}@{hit}"})
+    doomed = await scene.site.restart(service, doomed=True, **{VARIABLE: f"{step}@{hit}"})
     await eventually(doomed.is_dead, within=DEATH_SECONDS)
     await scene.site.resurrect(service)
     return "died there"

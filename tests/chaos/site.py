@@ -87,9 +87,11 @@ class Site:
         return (await apply_topics(self.pair.kafka, ALL_TOPICS.values())).usable
 
     async def start(
-        self, service: Service, instance: str = "a", *, program: Sequence[str] = (), **more: str
+        self, service: Service, instance: str = "a", *, program: Sequence[str] = (), doomed: bool = False, **more: str
     ) -> ServiceProcess:
-        """A new process under that name, ready; ``more`` are settings beside the usual, ``program`` is run instead."""
+        """A new process under that name, ready unless it is ``doomed``; ``more`` are settings beside the usual,
+        ``program`` is run instead.
+        """
         name, prefix = f"{service}-{instance}", f"{service.upper()}_"
         own = {prefix + key: value for key, value in more.items() if not key.startswith("UPRIGHT_")}
         plain = {key: value for key, value in more.items() if key.startswith("UPRIGHT_")}
@@ -99,13 +101,16 @@ class Site:
             process.port = before.port
         self.instances[name] = process
         await process.start()
-        await process.ready()
+        if not doomed:
+            await process.ready()
         return process
 
-    async def restart(self, service: Service, *, program: Sequence[str] = (), **more: str) -> ServiceProcess:
+    async def restart(
+        self, service: Service, *, program: Sequence[str] = (), doomed: bool = False, **more: str
+    ) -> ServiceProcess:
         """Stop instance ``a`` in order, and start it with other settings."""
         await self.instances[f"{service}-a"].stop()
-        return await self.start(service, program=program, **more)
+        return await self.start(service, program=program, doomed=doomed, **more)
 
     async def retire(self, service: Service, instance: str) -> None:
         """Stop it for good."""

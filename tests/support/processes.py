@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 SHOWN_LINES = 60
+NOISE = ('"logger": "aiokafka', '"event": "request"')
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class ServiceProcess:
         return ended or await self.answers("/readyz")
 
     def last_words(self) -> str:
-        """The end of its log, without the Kafka client's laments: in an outage there are thirty a second."""
+        """The end of its log, without requests and the Kafka client's laments: in an outage there are thirty a second."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        own = [each for each in lines if '"logger": "aiokafka' not in each]
+        own = [each for each in lines if not any(noise in each for noise in NOISE)]
         return "\n".join([f"--- {self.log.name}, the last of {len(own)} lines", *own[-SHOWN_LINES:]])
