@@ -159,6 +159,10 @@ class Batches:
         self._rows = rows
         self.metrics.count("events_consumed_total", len(events), **self.labels)
         self.metrics.count("events_stale_total", stale, **self.labels)
+        for at in progress:
+            if at.fresh_as_of:
+                labels = {**self.labels, "partition": str(at.partition)}
+                self.metrics.gauge("consumer_fresh_timestamp_seconds", at.fresh_as_of.timestamp(), **labels)
         for each in batch:
             self._report(each)
 

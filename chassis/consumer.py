@@ -61,7 +61,7 @@ class Consumer:
         self._lock = asyncio.Lock()
         self._membership = Membership(broker, kafka, topic, group, self._lock)
         self._watermarks = Watermarks(
-            store, tables.positions, group, topic, on_new_broker, metrics, embedded=kafka.embedded
+            store, tables.positions, tables.dead_letters, group, topic, on_new_broker, metrics, embedded=kafka.embedded
         )
         self._rounds = Rounds(
             lock=self._lock, reading=Reading(frozenset(uses), metrics, self._labels),

@@ -168,6 +168,13 @@ def to_message(group: str, letter: DeadLetter) -> Message:
     return Message(dead_letter_topic(record.topic, group), record.key, headers, record.value)
 
 
+async def count_open(connection: AsyncConnection, letters_table: Table, group: str) -> int:
+    """How many letters of a consumer group wait for a person."""
+    columns = letters_table.c
+    waiting = (columns.consumer_group == group) & (columns.state == LetterState.OPEN)
+    return int((await connection.execute(select(func.count()).where(waiting))).scalar_one())
+
+
 async def open_letters(connection: AsyncConnection, letters_table: Table, key: str) -> int:
     """How many letters of ``key`` are still open: as long as there is one, what is known under it is incomplete."""
     columns = letters_table.c

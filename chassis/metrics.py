@@ -5,6 +5,7 @@ services in one process are told apart by the label ``service``.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -17,8 +18,11 @@ MetricName = Literal[
     "events_stale_total",
     "events_ignored_total",
     "dead_letters_total",
+    "dead_letters_open",
     "consumer_batch_seconds",
     "consumer_lag",
+    "consumer_caught_up_timestamp_seconds",
+    "consumer_fresh_timestamp_seconds",
     "consumer_outages_total",
     "consumer_stopped",
     "states_unreadable_total",
@@ -30,8 +34,15 @@ MetricName = Literal[
     "deliveries_total",
     "deliveries_due",
     "deliveries_due_oldest_seconds",
+    "deliveries_held",
+    "deliveries_uncertain",
+    "lease_expiries_total",
+    "programs_paused",
     "sending_seconds",
+    "smtp_answers_total",
     "ledger_unbalanced",
+    "ledger_difference",
+    "ledger_reconciled_timestamp_seconds",
     "worklist_opened_total",
     "matches_total",
     "http_requests_total",
@@ -56,8 +67,13 @@ DEFINITIONS: Mapping[MetricName, Definition] = {
     "events_stale_total": Definition(Counter, "Records of a version already seen: no effect", _CONSUMER),
     "events_ignored_total": Definition(Counter, "Records of families this service doesn't use", _CONSUMER),
     "dead_letters_total": Definition(Counter, "Records parked as dead letters", (*_CONSUMER, "reason")),
+    "dead_letters_open": Definition(Gauge, "Dead letters nobody has redriven or dismissed", _CONSUMER),
     "consumer_batch_seconds": Definition(Histogram, "From a batch's poll to its commit", _CONSUMER),
     "consumer_lag": Definition(Gauge, "End offset minus our committed offset", _PARTITION),
+    "consumer_caught_up_timestamp_seconds": Definition(Gauge, "When we last stood at the partition's end", _PARTITION),
+    "consumer_fresh_timestamp_seconds": Definition(
+        Gauge, "Up to when the producer says that all it committed is published", _PARTITION
+    ),
     "consumer_outages_total": Definition(Counter, "Batches put back because store or broker was away", _CONSUMER),
     "consumer_stopped": Definition(Gauge, "1 after too many dead letters in a row", _CONSUMER),
     "states_unreadable_total": Definition(Counter, "Records of a compacted topic that can't be read", ("topic",)),
@@ -69,8 +85,19 @@ DEFINITIONS: Mapping[MetricName, Definition] = {
     "deliveries_total": Definition(Counter, "Deliveries that reached a state", ("kind", "state", "reason")),
     "deliveries_due": Definition(Gauge, "Deliveries whose time has come and which nobody claimed"),
     "deliveries_due_oldest_seconds": Definition(Gauge, "How long the oldest of them has been due"),
+    "deliveries_held": Definition(Gauge, "Deliveries that wait for an event", ("reason",)),
+    "deliveries_uncertain": Definition(Gauge, "Deliveries still of use of which nobody knows whether they arrived"),
+    "lease_expiries_total": Definition(Counter, "Deliveries left in a state by a process that is gone", ("state",)),
+    "programs_paused": Definition(Gauge, "Pauses of a program's mail, or of one kind of it, that stand"),
     "sending_seconds": Definition(Histogram, "One hand-over to the provider", ("verdict",)),
+    "smtp_answers_total": Definition(
+        Counter, "Attempts by how far they came and the answer: 2xx, 4xx, 5xx, or none at all", ("phase", "answer")
+    ),
     "ledger_unbalanced": Definition(Gauge, "1 when the last daily reconciliation didn't add up"),
+    "ledger_difference": Definition(
+        Gauge, "Deliveries by which the programs' sums were out at the last reconciliation"
+    ),
+    "ledger_reconciled_timestamp_seconds": Definition(Gauge, "When the ledger was last reconciled"),
     "worklist_opened_total": Definition(Counter, "Worklist entries opened", ("reason",)),
     "matches_total": Definition(Counter, "Pairs found, changed or withdrawn", ("transition",)),
     "http_requests_total": Definition(Counter, "Requests answered", ("method", "route", "status")),
@@ -113,6 +140,13 @@ class Metrics:
     def gauge(self, name: MetricName, value: float, **labels: str) -> None:
         """Set a gauge."""
         self._of(Gauge, name, labels).set(value)
+
+    def forget(self, name: MetricName, **labels: str) -> None:
+        """Say no more of it: another process does now. Nothing where it was never said."""
+        collector = self.registry.collector(name)
+        values = {"service": self.service, **labels}
+        with suppress(KeyError):
+            collector.remove(*(values[each] for each in ("service", *DEFINITIONS[name].labels)))
 
     def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
         """Put one observation into a histogram."""

@@ -7,20 +7,26 @@ beginning by itself: the new broker knows no committed offset, and an offset pas
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from sqlalchemy import Table
 
+from chassis.dead_letters import count_open
 from chassis.errors import Unavailable
 from chassis.freshness import Progress, forget_caught_up, record_progress, stored_positions
-from chassis.metrics import Metrics
+from chassis.metrics import MetricName, Metrics
 from chassis.store import Store, is_outage
 
 EVERY_SECONDS = 5.0
 LOOK_SECONDS = 4.0
+_OF_PARTITIONS: tuple[MetricName, ...] = (
+    "consumer_lag",
+    "consumer_caught_up_timestamp_seconds",
+    "consumer_fresh_timestamp_seconds",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +38,7 @@ class Watermarks:
         self,
         store: Store,
         positions: Table,
+        letters: Table,
         group: str,
         topic: str,
         on_new_broker: Callable[[], None],
@@ -43,7 +50,7 @@ class Watermarks:
         self._embedded = embedded
         self._share = 0
         self._store = store
-        self._positions = positions
+        self._positions, self._letters = positions, letters
         self._group = group
         self._topic = topic
         self._on_new_broker = on_new_broker
@@ -52,6 +59,7 @@ class Watermarks:
         self._well = True
         self._stood: dict[int, int] = {}
         self._partitions = 0
+        self._measured: set[TopicPartition] = set()
 
     async def joined(self) -> None:
         """Recall where the group stood, and look with the next ``look``. Raises ``Unavailable``."""
@@ -106,6 +114,7 @@ class Watermarks:
 
     async def _look(self, client: AIOKafkaConsumer) -> None:
         ours = sorted(client.assignment())
+        self._let_go(ours)
         if not ours:
             if client.partitions_for_topic(self._topic) is None:
                 await self._topic_is_missing()
@@ -136,11 +145,25 @@ class Watermarks:
         progress = [Progress(each.partition, at, at >= ends[each]) for each, at in positions.items()]
         async with self._store.write() as connection:
             await record_progress(connection, self._positions, self._group, progress)
+            letters = await count_open(connection, self._letters, self._group)
+        self._metrics.gauge("dead_letters_open", letters, topic=self._topic, group=self._group)
         behind = {each: max(0, ends[each] - at) for each, at in positions.items()}
         self.lag = sum(behind.values())
         for each, records in behind.items():
-            labels = {"topic": each.topic, "group": self._group, "partition": str(each.partition)}
+            labels = self._labels(each)
             self._metrics.gauge("consumer_lag", records, **labels)
+            if not records:
+                self._metrics.gauge("consumer_caught_up_timestamp_seconds", time.time(), **labels)
+
+    def _labels(self, partition: TopicPartition) -> dict[str, str]:
+        return {"topic": partition.topic, "group": self._group, "partition": str(partition.partition)}
+
+    def _let_go(self, ours: Sequence[TopicPartition]) -> None:
+        """What another member reads now is its own to measure."""
+        for each in self._measured - set(ours):
+            for name in _OF_PARTITIONS:
+                self._metrics.forget(name, **self._labels(each))
+        self._measured = set(ours)
 
     async def _topic_is_missing(self) -> None:
         log.warning("new broker: the topic is missing", group=self._group)

@@ -52,8 +52,13 @@ class Equation:
         return sum(self.states.get(each, 0) for each in OPEN_STATES)
 
     @property
+    def difference(self) -> int:
+        """How many more were planned than can be accounted for; below nought: fewer."""
+        return self.planned - self.open - sum(self.states.get(each, 0) for each in ENDS)
+
+    @property
     def balanced(self) -> bool:
-        return self.planned == self.open + sum(self.states.get(each, 0) for each in ENDS)
+        return not self.difference
 
     def __str__(self) -> str:
         ends = [f"{each} {self.states.get(each, 0)}" for each in ENDS]

@@ -133,6 +133,7 @@ class Sender:
         except SmtpUnavailable as away:
             self._unavailable, now = str(away), time.monotonic()
             log.warning("smtp_unavailable", cause=str(away))
+            self.metrics.count("smtp_answers_total", phase=away.receipt.phase, answer=away.receipt.answer)
             if now >= self._not_before:  # what failed at the same time is one failure
                 self._failures += 1
                 self._not_before = now + self._pause()
@@ -165,6 +166,7 @@ class Sender:
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, content)
         self.metrics.observe("sending_seconds", time.monotonic() - began, verdict=receipt.verdict)
+        self.metrics.count("smtp_answers_total", phase=receipt.phase, answer=receipt.answer)
         faults.reach(faults.Step.AFTER_ANSWER)
         await self._record(claim, receipt)
 

@@ -133,6 +133,8 @@ class Reconciler:
             report = await self._report()
         self._done, self._balanced = today, report.balanced
         self.metrics.gauge("ledger_unbalanced", 0 if report.balanced else 1)
+        self.metrics.gauge("ledger_difference", sum(abs(each.difference) for each in report.equations))
+        self.metrics.gauge("ledger_reconciled_timestamp_seconds", time.time())
         if not report.balanced:
             found = {each.code: each.detail for each in report.findings}
             log.critical("ledger_unbalanced", findings=found, equation=str(report.total))

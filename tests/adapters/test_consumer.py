@@ -6,6 +6,7 @@ One consumer runs for all tests of what a record can be; joining a group takes s
 import asyncio
 import json
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -275,3 +276,18 @@ async def test_the_status_says_where_it_stands(world: World) -> None:
         return (status["state"], status["partitions"], status["lag"]) == ("consuming", list(range(PARTITIONS)), 0)
 
     await eventually(as_it_stands)
+
+
+async def test_operators_see_per_partition_when_we_stood_at_its_end_how_fresh_it_is_and_what_waits_for_a_person(
+    world: World,
+) -> None:
+    key = a_key()
+    place = {"group": world.group, "partition": str(partition_of(key, PARTITIONS))}
+    before = len(await world.service.letters())
+    await world.publish(withdrawn(world.topic, key, 1, reason="permanent"))
+    await world.publish(heartbeat(world.topic, EPOCH + timedelta(days=1)), partition=partition_of(key, PARTITIONS))
+    counted = world.service.counted
+    assert counted("consumer_fresh_timestamp_seconds", **place) == (EPOCH + timedelta(days=1)).timestamp()
+    now = time.time()
+    await eventually(lambda: counted("consumer_caught_up_timestamp_seconds", **place) > now)
+    assert counted("dead_letters_open", group=world.group) == before + 1

@@ -189,7 +189,9 @@ async def test_the_daily_look_is_made_once_a_civil_day_and_alarms_only_when_a_se
     await force(desk, delete(history).where(history.c.delivery_id == row.delivery_id))
     assert not (await daily.look(asyncio.Event(), 0.0)).balanced
     assert daily.status()["balanced"] is False
-    assert b'upright_ledger_unbalanced{service="notifier"} 1.0' in metrics.registry.exposition()
+    said = metrics.registry.exposition()
+    assert b'upright_ledger_unbalanced{service="notifier"} 1.0' in said
+    assert b'upright_ledger_difference{service="notifier"} 1.0' in said
 
 
 async def test_the_daily_look_runs_as_a_part_and_stops_when_told(desk: Clinic) -> None:

@@ -115,6 +115,7 @@ class DigestSender:
             await self._put_off(claim, WAIT_SECONDS, broken.reason)
         except SmtpUnavailable as away:
             log.warning("smtp_unavailable", cause=str(away))
+            self.metrics.count("smtp_answers_total", phase=away.receipt.phase, answer=away.receipt.answer)
             await self._put_off(claim, AWAY_SECONDS * random.uniform(0.8, 1.2))
         except LostClaimError:
             await self._put_off(claim, 0.0)
@@ -146,6 +147,7 @@ class DigestSender:
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, made.content)
         self.metrics.observe("sending_seconds", time.monotonic() - began, verdict=receipt.verdict)
+        self.metrics.count("smtp_answers_total", phase=receipt.phase, answer=receipt.answer)
         await self._record(claim, receipt)
 
     async def _record(self, claim: DigestClaim, receipt: Receipt) -> None:

@@ -48,6 +48,11 @@ class Receipt:
     enhanced: str | None = None
 
     @property
+    def answer(self) -> str:
+        """The class of the server's reply; ``none`` where no usable one came."""
+        return f"{self.code // 100}xx" if self.code else "none"
+
+    @property
     def slow(self) -> bool:
         """Whether to try again late (most 4xx) rather than shortly (421, 432, a lost line)."""
         return self.verdict is Verdict.RETRY and self.code is not None and self.code not in _SHORT

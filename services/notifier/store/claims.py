@@ -7,9 +7,9 @@ request) changes no row. ``releases`` gives back.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import func, literal, select, tuple_, update
+from sqlalchemy import literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import database_now
@@ -145,10 +145,3 @@ async def begin_sending(
     )
     if held.scalar_one() != revision or moved.rowcount != len(ids):
         raise LostClaimError
-
-
-async def count_due(connection: AsyncConnection, civil: datetime) -> tuple[int, timedelta]:
-    """How many deliveries are due at civil time ``civil`` and unclaimed, and for how long the oldest has been."""
-    due = PLANNED & (deliveries.c.due_at <= civil)
-    row = (await connection.execute(select(func.count(), func.min(deliveries.c.due_at)).where(due))).one()
-    return row[0], civil - row[1] if row[1] else timedelta(0)

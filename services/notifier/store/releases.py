@@ -44,16 +44,17 @@ async def put_off_repeat(connection: AsyncConnection, mail_id: str, seconds: flo
     await connection.execute(update(mails).where(mails.c.mail_id == mail_id).values(resends=mails.c.resends - 1))
 
 
-async def release_expired(connection: AsyncConnection) -> None:
-    """Give back what a process claimed that is no longer there."""
+async def release_expired(connection: AsyncConnection) -> int:
+    """Give back what a process claimed that is no longer there; how many deliveries."""
     late = IN_HAND & (deliveries.c.state == S.CLAIMED) & (deliveries.c.lease_until <= database_now())
     rows = await connection.execute(select(deliveries.c.tenant, deliveries.c.patient_id).where(late))
-    if keys := {(row.tenant, row.patient_id) for row in rows}:
-        await hold(connection, keys)
-        await _give_back(connection, late & _MINE.in_(sorted(keys)), null())
+    if not (keys := {(row.tenant, row.patient_id) for row in rows}):
+        return 0
+    await hold(connection, keys)
+    return await _give_back(connection, late & _MINE.in_(sorted(keys)), null())
 
 
-async def _give_back(connection: AsyncConnection, which: ColumnElement[bool], not_before: ColumnElement[Any]) -> None:
+async def _give_back(connection: AsyncConnection, which: ColumnElement[bool], not_before: ColumnElement[Any]) -> int:
     """A cancel that was asked for meanwhile is left to the plan: the patient is re-planned."""
     asked = select(deliveries.c.tenant, deliveries.c.patient_id).where(
         which, deliveries.c.cancel_requested.is_not(None)
@@ -62,7 +63,8 @@ async def _give_back(connection: AsyncConnection, which: ColumnElement[bool], no
         update(patients).where(tuple_(patients.c.tenant, patients.c.patient_id).in_(asked)).values(stale=True)
     )
     free = {"state": S.PLANNED, "lease_token": None, "lease_until": None, "cancel_requested": None}
-    await connection.execute(update(deliveries).where(which).values(**free, not_before=not_before))
+    given = await connection.execute(update(deliveries).where(which).values(**free, not_before=not_before))
+    return given.rowcount
 
 
 async def expired_sending(connection: AsyncConnection, limit: int = 100) -> list[Claim]:

@@ -10,13 +10,13 @@ from chassis.outbox import outbox_table
 from services.notifier.tables.base import metadata
 from services.notifier.tables.desk import ALL_KINDS, arming, pauses, stops, suppressions, worklist
 from services.notifier.tables.digests import OPEN_DIGESTS, digests
-from services.notifier.tables.ledger import IN_HAND, PLANNED, UNCERTAIN, UNSENT, deliveries, history, mails
+from services.notifier.tables.ledger import HELD, IN_HAND, PLANNED, UNCERTAIN, UNSENT, deliveries, history, mails
 from services.notifier.tables.truth import patients, programs, subjects, told
 
 __all__ = [
-    "ALL_KINDS", "IN_HAND", "OPEN_DIGESTS", "PLANNED", "UNCERTAIN", "UNSENT", "arming", "consumer", "deliveries",
-    "digests", "history", "leases", "mails", "metadata", "outbox", "patients", "pauses", "programs", "stops",
-    "subjects", "suppressions", "told", "worklist",
+    "ALL_KINDS", "HELD", "IN_HAND", "OPEN_DIGESTS", "PLANNED", "UNCERTAIN", "UNSENT", "arming", "consumer",
+    "deliveries", "digests", "history", "leases", "mails", "metadata", "outbox", "patients", "pauses", "programs",
+    "stops", "subjects", "suppressions", "told", "worklist",
 ]  # fmt: skip
 
 outbox = outbox_table(metadata)

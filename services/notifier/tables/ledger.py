@@ -57,6 +57,7 @@ deliveries = Table(
     partial("deliveries_due", "priority", "due_at", where="state = 'planned'"),
     partial("deliveries_leased", "lease_until", where="state in ('claimed', 'sending')"),
     partial("deliveries_uncertain", "lease_until", where="state = 'uncertain'"),
+    partial("deliveries_held", "reason", where="state = 'held'"),
     partial("deliveries_useful_until", "useful_until", where="state in ('planned', 'held')"),
     partial("deliveries_requested", "state", where="request_id is not null"),
     Index("deliveries_patient", "tenant", "patient_id"),
@@ -70,6 +71,7 @@ service's request that it answers.
 
 PLANNED = deliveries.c.state == literal_column("'planned'")
 UNCERTAIN = deliveries.c.state == literal_column("'uncertain'")
+HELD = deliveries.c.state == literal_column("'held'")
 IN_HAND = deliveries.c.state.in_([literal_column("'claimed'"), literal_column("'sending'")])
 UNSENT = deliveries.c.state.in_([literal_column("'planned'"), literal_column("'held'")])
 """What the partial indexes say, word for word: SQLite uses one only for the same words, never for a bound value."""
