@@ -1,4 +1,4 @@
-"""Settings of one service, read once from its environment (``NOTIFIER_KAFKA__BOOTSTRAP``) and frozen.
+"""Settings of one service, read once from its environment (``NOTIFIER_KAFKA__BOOTSTRAP``) and files, and frozen.
 
 A service derives from ``ServiceSettings``, names its ``env_prefix`` and adds its few own fields. A misspelt name is an
 error, not a default. No error shows a value: it might be a secret.
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from chassis.secret_files import SettingsWithSecretFiles, secret_names
 from schemas.ids import ProgramCode, TenantCode
 
 
@@ -145,7 +146,7 @@ class ObservabilitySettings(Settings):
 _KUBERNETES = re.compile(r"(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(SettingsWithSecretFiles):
     """Base of every service's settings; ``shutdown_seconds`` is the supervisor's deadline."""
 
     model_config = SettingsConfigDict(
@@ -161,8 +162,8 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _no_unknown_variables(cls, values: Any) -> Any:
-        """pydantic-settings looks for names it knows; a variable it doesn't know would be silently ignored."""
-        unknown = sorted(name for name in os.environ if cls._is_unknown(name))
+        """pydantic-settings looks for names it knows; a name it doesn't know would be silently ignored."""
+        unknown = sorted(name for name in {*os.environ, *secret_names()} if cls._is_unknown(name))
         if unknown:
             raise ValueError(f"unknown settings in the environment: {', '.join(unknown)}")
         return values

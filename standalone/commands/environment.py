@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from chassis import logs
 from chassis.errors import ChassisError, Unavailable
+from chassis.secret_files import SettingsWithSecretFiles
 from chassis.settings import KafkaSettings, LogLevel, ObservabilitySettings
 from chassis.store import is_outage
 from schemas.yaml_files import ProgramFilesError
@@ -31,6 +32,7 @@ PREFIXES = ("UPRIGHT_", "INTAKE_", "NOTIFIER_", "TRIALS_")
 
 ASKED = {
     "kafka": "Kafka doesn't answer. Is it running, and does the setting KAFKA__BOOTSTRAP name it?",
+    "acls": "Kafka grants no rights. Has it an authorizer, and may this user alter ACLs?",
     "store": "The store doesn't answer. Is it running, and does the setting STORE__URL name it?",
 }
 
@@ -44,7 +46,7 @@ S = TypeVar("S", bound=BaseSettings)
 T = TypeVar("T")
 
 
-class _Environment(BaseSettings):
+class _Environment(SettingsWithSecretFiles):
     model_config = SettingsConfigDict(
         extra="ignore", env_nested_delimiter="__", hide_input_in_errors=True, env_ignore_empty=True
     )

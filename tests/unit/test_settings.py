@@ -1,5 +1,7 @@
 """Settings come from the environment; a wrong one is an error which names the setting and hides the value."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
@@ -95,3 +97,46 @@ def test_two_keys_with_one_id_are_an_error() -> None:
     key = {"id": "desk", "sha256": "a" * 64, "tenant": "cshs"}
     with pytest.raises(ValidationError, match="same id"):
         HttpSettings.model_validate({"api_keys": [key, key]})
+
+
+def test_secrets_come_from_files_of_the_same_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EXAMPLE_STORE__URL")
+    monkeypatch.setenv("EXAMPLE_KAFKA__SECURITY", "sasl_plaintext")
+    monkeypatch.setenv("EXAMPLE_KAFKA__USERNAME", "example")
+    monkeypatch.setenv("UPRIGHT_SECRETS", str(tmp_path))
+    (tmp_path / "example_kafka__password").write_text("hunter2\n")
+    (tmp_path / "example_store__url").write_text("postgresql://u:hunter3@db/upright\n")
+    (tmp_path / "example_http__api_keys").write_text('[{"id": "desk", "sha256": "' + "a" * 64 + '", "tenant": "cshs"}]')
+    (tmp_path / "others_store__url").write_text("not ours")
+    settings = ExampleSettings()
+    assert settings.kafka.bootstrap == "kafka:9092"
+    assert settings.kafka.password is not None
+    assert settings.kafka.password.get_secret_value() == "hunter2"
+    assert settings.store.url == "postgresql+asyncpg://u:hunter3@db/upright"
+    assert settings.http.api_keys[0].id == "desk"
+
+
+def test_the_environment_wins_over_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UPRIGHT_SECRETS", str(tmp_path))
+    (tmp_path / "example_store__url").write_text("postgresql://u@elsewhere/upright")
+    assert ExampleSettings().store.url.endswith("@db/upright")
+
+
+def test_a_misspelt_file_is_an_error_that_hides_what_is_in_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UPRIGHT_SECRETS", str(tmp_path))
+    (tmp_path / "example_stoer__url").write_text("hunter3")
+    with pytest.raises(ValidationError, match="example_stoer__url") as caught:
+        ExampleSettings()
+    assert "hunter3" not in str(caught.value)
+
+
+def test_files_are_found_by_the_prefix_that_a_command_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UPRIGHT_SECRETS", str(tmp_path))
+    monkeypatch.setenv("OTHER_KAFKA__BOOTSTRAP", "kafka:9092")
+    monkeypatch.setenv("OTHER_KAFKA__SECURITY", "sasl_ssl")
+    monkeypatch.setenv("OTHER_KAFKA__USERNAME", "admin")
+    monkeypatch.setenv("OTHER_STORE__URL", "sqlite:///x.db")
+    (tmp_path / "other_kafka__password").write_text("hunter2")
+    password = ExampleSettings(_env_prefix="OTHER_").kafka.password
+    assert password is not None
+    assert password.get_secret_value() == "hunter2"
