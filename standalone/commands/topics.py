@@ -7,6 +7,8 @@ import typer
 from standalone.commands.errors import NO, Failure
 
 if TYPE_CHECKING:
+    from chassis.acls import AclReport
+    from chassis.settings import KafkaSettings
     from chassis.topics import Report
 
 app = typer.Typer(no_args_is_help=True, help="The Kafka topics: create what is missing, show what differs.")
@@ -16,12 +18,19 @@ Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help=
 
 @app.command()
 def apply(kafka: Kafka = None) -> None:
-    """Create missing topics. Alters none; a wrong number of partitions is refused (exit status 1)."""
+    """Create missing topics. Alters none; a wrong number of partitions is refused (exit status 1).
+
+    Where Kafka is reached by name and password, each service is also granted what it needs, and no more.
+    """
     from chassis.topics import apply as apply_topics
     from schemas.topics import ALL_TOPICS
     from standalone.commands.environment import kafka_settings, run
 
-    _say(run(apply_topics(kafka_settings(kafka), ALL_TOPICS.values())))
+    settings = kafka_settings(kafka)
+    report = run(apply_topics(settings, ALL_TOPICS.values()))
+    if settings.username is not None and report.usable:
+        _say_rights(run(_grant(settings)))
+    _say(report)
 
 
 @app.command()
@@ -32,6 +41,23 @@ def check(kafka: Kafka = None) -> None:
     from standalone.commands.environment import kafka_settings, run
 
     _say(run(check_topics(kafka_settings(kafka), ALL_TOPICS.values())))
+
+
+async def _grant(settings: "KafkaSettings") -> "AclReport":
+    from chassis.acls import acls_of, apply, maker_of
+    from schemas.topics import ALL_TOPICS, SUBSCRIPTION, subscription_topic
+
+    prefix = subscription_topic("/").name.partition("/")[0]
+    return await apply(settings, acls_of(ALL_TOPICS.values()) | maker_of(SUBSCRIPTION.owner, prefix))
+
+
+def _say_rights(report: "AclReport") -> None:
+    from standalone.commands import screen
+
+    rows = [("granted", str(each)) for each in report.created]
+    rows += [("beyond", f"{each}; nothing here needs it") for each in report.beyond]
+    if rows:
+        screen.table(("", "right"), rows)
 
 
 def _say(report: "Report") -> None:
