@@ -75,7 +75,7 @@ def _run(module: str, name: str, context: typer.Context) -> None:
 @app.command(context_settings=PASSED_ON, rich_help_panel=HERE)
 def demo(context: typer.Context) -> None:
     """Play a story of three weeks: only its clock and its patients are made up."""
-    _run("standalone.demo", "demo", context)
+    _run("standalone.demo.command", "demo", context)
 
 
 @app.command(context_settings=PASSED_ON, rich_help_panel=HERE)
