@@ -84,6 +84,8 @@ async def _serve(arrivals: Path | None) -> None:
 @asynccontextmanager
 async def sink(arrivals: Path | None = None) -> AsyncIterator[Sink]:
     """A sink for the block."""
+    if arrivals:
+        arrivals.touch()
     asked = [str(arrivals)] if arrivals else []
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.sink", *asked, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
