@@ -46,7 +46,7 @@ def response(problem: Problem) -> JSONResponse:
         "detail": problem.detail,
     }
     if problem.errors:
-        body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in problem.errors]
+        body["errors"] = [{"pointer": _whole(error.pointer), "detail": error.detail} for error in problem.errors]
     return JSONResponse(body, problem.status_code, problem.headers, MEDIA_TYPE)
 
 
@@ -76,6 +76,11 @@ def _pointer(path: Sequence[str | int]) -> str:
     """RFC 6901. A name may be the sender's own, hence the bound."""
     steps = (str(step).replace("~", "~0").replace("/", "~1")[:100] for step in path)
     return "#" + "".join(f"/{step}" for step in steps)
+
+
+def _whole(pointer: str) -> str:
+    """JSON can name half a character (``"\\ud800"``), which no answer can carry."""
+    return pointer.encode("utf-8", "replace").decode()
 
 
 def _detail(error: Mapping[str, Any]) -> str:

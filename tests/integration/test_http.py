@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from chassis.api_keys import Caller, caller, new_api_key, scope
 from chassis.http import create_app
 from chassis.http_server import HttpServer
 from chassis.metrics import Metrics
-from chassis.problems import MEDIA_TYPE, FieldError, Problem
+from chassis.problems import MEDIA_TYPE, FieldError, Problem, response
 from chassis.scope import Scope
 from chassis.settings import HttpSettings, StoreSettings
 from chassis.store import Store
@@ -225,6 +226,11 @@ async def test_each_wrong_field_is_named_and_its_value_isnt(
 ) -> None:
     body = problem(await client.post("/visits/x", json=GOOD | change), 422)
     assert body["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+async def test_a_field_named_by_half_a_character_is_named_as_far_as_it_can_be() -> None:
+    refused = Problem(422, "refused", "Nothing was accepted.", errors=[FieldError("#/\ud800", "Is unknown")])
+    assert json.loads(bytes(response(refused).body))["errors"] == [{"pointer": "#/?", "detail": "Is unknown"}]
 
 
 async def test_all_wrong_fields_are_named_at_once(client: httpx2.AsyncClient) -> None:
