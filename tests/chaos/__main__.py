@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos import report
 from tests.chaos.load import Client
 from tests.chaos.log import Log
-from tests.chaos.plan import faults
+from tests.chaos.plan import faults, short
 from tests.chaos.rounds import Fault, Row, Scene, all_again, play
 from tests.chaos.site import opened
 from tests.chaos.watch import watching
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--short", action="store_true", help="five kills, and outages of seconds")
     parser.add_argument("--only", default="", help="faults whose name holds this")
     asked = parser.parse_args(arguments)
-    chosen = [each for each in faults(5 if asked.short else asked.kills) if asked.only in each.name]
+    planned = short() if asked.short else faults(asked.kills)
+    chosen = [each for each in planned if asked.only in each.name]
     began = time.monotonic()
     rows = asyncio.run(run(chosen, short=asked.short))
     seconds = time.monotonic() - began

@@ -50,7 +50,8 @@ def kills(times: int) -> list[Fault]:
 
 
 async def _die_at(scene: Scene, step: Step, service: Service, hit: int) -> str:
-    doomed = await scene.site.restart(service, doomed=True, **{VARIABLE: f"{step}@{hit}"})
+    await scene.site.instances[f"{service}-a"].stop()
+    doomed = await scene.site.start(service, doomed=True, **{VARIABLE: f"{step}@{hit}"})
     await eventually(doomed.is_dead, within=DEATH_SECONDS)
     await scene.site.resurrect(service)
     return "died there"
@@ -62,3 +63,22 @@ def points() -> list[Fault]:
         Fault(f"dies at {step}: {service}", partial(_die_at, step=step, service=service, hit=hit))
         for step, service, hit in POINTS
     ]
+
+
+async def _die_at_each(scene: Scene) -> str:
+    """All services at once, each dying at one step after another."""
+    await asyncio.gather(*(_die_on(scene, each) for each in SERVICES))
+    return f"{len(POINTS)} deaths"
+
+
+async def _die_on(scene: Scene, service: Service) -> None:
+    for step, mine, hit in POINTS:
+        if mine == service:
+            await scene.site.instances[f"{service}-a"].kill()
+            doomed = await scene.site.resurrect(service, doomed=True, **{VARIABLE: f"{step}@{hit}"})
+            await eventually(doomed.is_dead, within=DEATH_SECONDS)
+    await scene.site.resurrect(service)
+
+
+EACH_POINT = Fault("dies at each named step", _die_at_each, of_each=6, spread=50.0)
+"""The same in one round."""

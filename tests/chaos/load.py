@@ -23,7 +23,8 @@ from tests.chaos.watch import Watch
 from tests.support.eventually import eventually
 
 PROGRAM, ZONE = "k7q2m9", "America/Los_Angeles"
-PATIENCE = 240.0
+PATIENCE = 840.0
+"""Longer than the longest outage, with time to come back from it."""
 REPEAT_SECONDS = 0.3
 REMINDED_AFTER = timedelta(seconds=10)
 """After booking a visit so near that its last reminder is due now."""

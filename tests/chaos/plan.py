@@ -1,7 +1,9 @@
 """Which faults, in which order."""
 
-from tests.chaos import kills
-from tests.chaos.rounds import Fault, Scene
+from collections.abc import Sequence
+
+from tests.chaos import disk, groups, kills, outages
+from tests.chaos.rounds import Fault, Scene, together
 
 
 async def _nothing(scene: Scene) -> str:
@@ -10,4 +12,26 @@ async def _nothing(scene: Scene) -> str:
 
 def faults(times: int) -> list[Fault]:
     """``times`` services killed at random, and every other fault once."""
-    return [Fault("no fault", _nothing), *kills.kills(times), *kills.points()]
+    others: Sequence[Fault] = [*outages.SERVERS, *outages.MAIL, *outages.LINES, *disk.DISK, *groups.GROUPS]
+    return [Fault("no fault", _nothing), *kills.kills(times), *kills.points(), *others]
+
+
+def short() -> list[Fault]:
+    """Five kills and each fault once, several in a round, with outages of seconds."""
+    return [
+        Fault("no fault", _nothing),
+        *kills.kills(5),
+        kills.EACH_POINT,
+        *(together(", ".join(each.name for each in pair), *pair) for pair in _pairs()),
+    ]
+
+
+def _pairs() -> list[Sequence[Fault]]:
+    return [
+        outages.SERVERS[:3],
+        outages.SERVERS[3:],
+        outages.MAIL,
+        [*outages.LINES, *disk.DISK],
+        groups.GROUPS[:3],
+        groups.GROUPS[3:],
+    ]

@@ -105,18 +105,16 @@ class Site:
             await process.ready()
         return process
 
-    async def restart(
-        self, service: Service, *, program: Sequence[str] = (), doomed: bool = False, **more: str
-    ) -> ServiceProcess:
+    async def restart(self, service: Service, *, program: Sequence[str] = (), **more: str) -> None:
         """Stop instance ``a`` in order, and start it with other settings."""
         await self.instances[f"{service}-a"].stop()
-        return await self.start(service, program=program, doomed=doomed, **more)
+        await self.start(service, program=program, **more)
 
     async def retire(self, service: Service, instance: str) -> None:
         """Stop it for good."""
         await self.instances.pop(f"{service}-{instance}").stop()
 
-    async def resurrect(self, service: Service) -> None:
+    async def resurrect(self, service: Service, *, doomed: bool = False, **more: str) -> ServiceProcess:
         """After the death of its only instance: a new start, spared the minutes until the dead one's leases run out."""
         await eventually(lambda: self.answers(service), within=PATIENCE)
         async with self.stores[service].write() as connection:
@@ -124,7 +122,7 @@ class Site:
             if service == "notifier":
                 held = notifier.deliveries.c.lease_until.is_not(None)
                 await connection.execute(update(notifier.deliveries).where(held).values(lease_until=database_now(-1)))
-        await self.start(service)
+        return await self.start(service, doomed=doomed, **more)
 
     async def answers(self, service: Service) -> bool:
         """Whether its store does."""

@@ -110,7 +110,7 @@ class ServiceProcess:
         return ended or await self.answers("/readyz")
 
     def last_words(self) -> str:
-        """The end of its log, without requests and the Kafka client's laments: in an outage there are thirty a second."""
+        """The end of its log, without requests and the Kafka client's laments, thirty a second in an outage."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         own = [each for each in lines if not any(noise in each for noise in NOISE)]
         return "\n".join([f"--- {self.log.name}, the last of {len(own)} lines", *own[-SHOWN_LINES:]])

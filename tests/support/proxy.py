@@ -1,4 +1,4 @@
-"""A TCP line between a client and a server that can be cut, stalled and mended."""
+"""A TCP line between a client and a server that can be cut, stalled, delayed and mended."""
 
 import asyncio
 import struct
@@ -10,12 +10,13 @@ class Proxy:
     """Listens on a loopback port of its own, the same after ``mend``; forwards to ``host:port``.
 
     A Kafka broker tells its clients where it is. With ``kafka`` its answers name the proxy instead: host and port stand
-    together in them, and both are of the same length.
+    together in them, and both are of the same length. Whatever comes through is ``delay`` seconds late.
     """
 
     def __init__(self, host: str, port: int, *, kafka: bool = False) -> None:
         self.host = "127.0.0.1"
         self.port = 0
+        self.delay = 0.0
         self._target = (host, port)
         self._kafka = kafka
         self._server: asyncio.Server | None = None
@@ -78,6 +79,8 @@ class Proxy:
         with suppress(OSError):
             while chunk := await reader.read(65536):
                 await self._flowing.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 writer.write(self._rewritten(chunk) if rewrite else chunk)
                 await writer.drain()
 
