@@ -139,10 +139,12 @@ def _type(record: ConsumerRecord) -> str:
     return bytes(dict(record.headers).get("ce_type", b"")).decode()
 
 
-GROUPS = [
+RESTARTS = [
     Fault("rolling restart", rolling_restart, of_each=4, spread=30.0),
     Fault("rebalance during a slow batch", rebalance),
     Fault("a frozen instance", frozen),
+]
+LOG = [
     Fault("clock five minutes off", wrong_clock),
     Fault("full replay from earliest", replay),
     Fault("1 % poison", poison),

@@ -12,7 +12,14 @@ async def _nothing(scene: Scene) -> str:
 
 def faults(times: int) -> list[Fault]:
     """``times`` services killed at random, and every other fault once."""
-    others: Sequence[Fault] = [*outages.SERVERS, *outages.MAIL, *outages.LINES, *disk.DISK, *groups.GROUPS]
+    others: Sequence[Fault] = [
+        *outages.SERVERS,
+        *outages.MAIL,
+        *outages.LINES,
+        *disk.DISK,
+        *groups.RESTARTS,
+        *groups.LOG,
+    ]
     return [Fault("no fault", _nothing), *kills.kills(times), *kills.points(), *others]
 
 
@@ -22,16 +29,9 @@ def short() -> list[Fault]:
         Fault("no fault", _nothing),
         *kills.kills(5),
         kills.EACH_POINT,
-        *(together(", ".join(each.name for each in pair), *pair) for pair in _pairs()),
-    ]
-
-
-def _pairs() -> list[Sequence[Fault]]:
-    return [
-        outages.SERVERS[:3],
-        outages.SERVERS[3:],
-        outages.MAIL,
-        [*outages.LINES, *disk.DISK],
-        groups.GROUPS[:3],
-        groups.GROUPS[3:],
+        together("broker", *outages.SERVERS[:3]),
+        together("store", *outages.SERVERS[3:], *disk.DISK),
+        together("mail server and lines", *outages.MAIL, *outages.LINES),
+        together("restarts and rebalances", *groups.RESTARTS),
+        together("clock and log", *groups.LOG),
     ]

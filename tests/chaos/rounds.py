@@ -61,10 +61,7 @@ def together(name: str, *faults: Fault) -> Fault:
     """One after another in one round: less load and less to wait for. What can't be done here is left out."""
 
     async def strike(scene: Scene) -> str:
-        notes = []
-        for each in faults:
-            notes.append(f"{each.name} {each.skip() or await each.strike(scene)}")
-        return "; ".join(notes)
+        return "; ".join([f"{each.name}: {each.skip() or await each.strike(scene)}" for each in faults])
 
     spread = max(sum(each.spread for each in faults), SPREAD_SECONDS)
     return Fault(name, strike, max(each.of_each for each in faults), spread)

@@ -108,7 +108,7 @@ class Site:
     async def restart(self, service: Service, *, program: Sequence[str] = (), **more: str) -> None:
         """Stop instance ``a`` in order, and start it with other settings."""
         await self.instances[f"{service}-a"].stop()
-        await self.start(service, program=program, **more)
+        await self.start(service, program=program, doomed=False, **more)
 
     async def retire(self, service: Service, instance: str) -> None:
         """Stop it for good."""
