@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -68,8 +69,10 @@ async def frozen(scene: Scene) -> str:
 async def wrong_clock(scene: Scene) -> str:
     """The notifier lives five minutes ahead of everybody else."""
     await scene.site.restart("notifier", program=("tests.chaos.skewed", str(SKEW_SECONDS)))
+    scene.watch.ahead = timedelta(seconds=SKEW_SECONDS)
     await asyncio.sleep(LOCKED_SECONDS)  # some life with it
     await scene.site.restart("notifier")
+    scene.watch.ahead = timedelta()
     return f"the notifier's, {SKEW_SECONDS} s ahead"
 
 

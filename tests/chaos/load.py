@@ -26,6 +26,7 @@ PROGRAM, ZONE = "k7q2m9", "America/Los_Angeles"
 PATIENCE = 840.0
 """Longer than the longest outage, with time to come back from it."""
 REPEAT_SECONDS = 0.3
+OF_USE, ONE_SECOND = timedelta(seconds=30), timedelta(seconds=1)
 REMINDED_AFTER = timedelta(seconds=10)
 """After booking a visit so near that its last reminder is due now."""
 
@@ -79,6 +80,7 @@ class Life:
 
     name = "booked"
     may_miss = False
+    most = 2  # different mails, whatever happens
 
     async def live(self) -> None:
         await self.book(timedelta(days=10))
@@ -179,16 +181,21 @@ class Asked(Life):
 
 
 class Reminded(Life):
-    """Its mails are of use for some seconds; later they are missed, and that is right."""
+    """Its mails are of use for some seconds; later they are missed, or not even planned, and that is right."""
 
     name = "reminded"
     may_miss = True
+    due = datetime.max.replace(tzinfo=UTC)
 
     async def live(self) -> None:
+        self.due = datetime.now(UTC) + REMINDED_AFTER
         await self.book(timedelta(hours=2) + REMINDED_AFTER, "follow-up", "video")
+        await eventually(lambda: self.watch.heard_of(self.id), within=PATIENCE)
 
     def owed(self, told: bool) -> Owed:
-        return {Kind.LATE_BOOKING: 1, Kind.REMINDER: 1}
+        heard = self.watch.heard_of(self.id)
+        until = {Kind.LATE_BOOKING: self.due, Kind.REMINDER: self.due + OF_USE}
+        return {kind: 1 for kind, end in until.items() if heard is None or heard < end - ONE_SECOND}
 
 
 LIVES: Sequence[type[Life]] = (Life, Moved, Cancelled, CalledOff, Asked, Reminded)

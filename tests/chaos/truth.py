@@ -105,8 +105,8 @@ class _Judge:
         told = any(each.state in (S.SENT, S.UNCERTAIN) and each.kind == Kind.LATE_BOOKING for each in self.rows)
         owed = self.life.owed(told)
         self.outcome.owed += sum(owed.values())
-        if len(copies) > sum(owed.values()):
-            self._say(self.outcome.doubled, f"{len(copies)} different mails for {sum(owed.values())} intents")
+        if len(copies) > self.life.most:
+            self._say(self.outcome.doubled, f"{len(copies)} different mails for {self.life.most} intents")
         if not self.life.ended:
             self._say(self.outcome.lost, "a life that did not end")
         for kind, number in owed.items():

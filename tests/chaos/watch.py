@@ -12,7 +12,7 @@ from sqlalchemy import select
 from chassis.store import Store, is_outage
 from schemas.outcomes import DeliveryState, Kind
 from services.notifier.domain import OPEN_STATES, SAFETY
-from services.notifier.tables import deliveries, mails
+from services.notifier.tables import deliveries, mails, subjects
 
 LOOK_SECONDS = 0.25
 LATER = timedelta(minutes=30)
@@ -23,16 +23,25 @@ _DELIVERIES = select(deliveries, mails.c.resends).outerjoin(mails, mails.c.mail_
 
 
 class Watch:
-    """The deliveries of those who are followed, as last seen; while the store is away, as seen before."""
+    """The deliveries of those who are followed, as last seen; while the store is away, as seen before.
+
+    ``ahead`` is how much the notifier's clock is, by a fault.
+    """
 
     def __init__(self, store: Store) -> None:
+        self.ahead = timedelta()
         self._store = store
         self._ids: Sequence[str] = ()
         self._rows: dict[str, list[Any]] = {}
+        self._heard: dict[str, datetime] = {}
 
     def follow(self, ids: Iterable[str]) -> None:
         """These from now on, and nobody else."""
         self._ids, self._rows = list(ids), {}
+
+    def heard_of(self, patient_id: str) -> datetime | None:
+        """When their visit was first seen in the notifier's picture of the world: a moment after it heard of it, by its clock."""
+        return self._heard.get(patient_id)
 
     def of(self, patient_id: str) -> list[Any]:
         return self._rows.get(patient_id, [])
@@ -58,6 +67,9 @@ class Watch:
         async with self._store.read() as connection:
             for row in await connection.execute(_DELIVERIES.where(mine)):
                 found[row.patient_id].append(row)
+            visits = subjects.c.patient_id.in_(self._ids) & subjects.c.subject.startswith("appointment/")
+            for patient_id in (await connection.execute(select(subjects.c.patient_id).where(visits))).scalars():
+                self._heard.setdefault(patient_id, datetime.now(UTC) + self.ahead)
         self._rows = dict(found)
 
     async def run(self) -> None:
