@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.tables import HELD, PLANNED, UNCERTAIN, deliveries, pauses
+from services.notifier.tables import HELD, PLANNED, UNCERTAIN, arming, deliveries, pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class Waiting:
 
 
 async def count_waiting(connection: AsyncConnection, civil: datetime) -> Waiting:
-    """Of all tenants. What is uncertain and of no use any more isn't counted: nobody need look at it."""
-    due = select(func.count(), func.min(deliveries.c.due_at)).where(PLANNED, deliveries.c.due_at <= civil)
+    """What is due of tenants that aren't armed waits for nobody, nor does what is uncertain and of no use any more."""
+    armed = select(literal(1)).where(arming.c.tenant == deliveries.c.tenant).exists()
+    due = select(func.count(), func.min(deliveries.c.due_at)).where(PLANNED, deliveries.c.due_at <= civil, armed)
     number, since = (await connection.execute(due)).one()
     held = select(deliveries.c.reason, func.count()).where(HELD).group_by(deliveries.c.reason)
     by_reason = {reason or "": count for reason, count in await connection.execute(held)}
