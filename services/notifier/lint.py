@@ -94,7 +94,7 @@ def _words(text: str) -> str:
     """The text as words: compatibility forms and invisible characters gone, lower case, a space around each."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-        text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+        text = text.translate({ord(each): None for each in set(text) if unicodedata.category(each) == "Cf"})
     return f" {_GAP.sub(' ', text.casefold())} "
 
 
