@@ -41,13 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kills", type=int, default=200, help="how many services die at random")
     parser.add_argument("--short", action="store_true", help="five kills, and outages of seconds")
     parser.add_argument("--only", default="", help="faults whose name holds this")
+    parser.add_argument("--json", type=Path, default=JSON, help="where the report goes")
     asked = parser.parse_args(arguments)
     planned = short() if asked.short else faults(asked.kills)
     chosen = [each for each in planned if asked.only in each.name]
     began = time.monotonic()
     rows = asyncio.run(run(chosen, short=asked.short))
     seconds = time.monotonic() - began
-    report.write(JSON, report.as_json(rows, short=asked.short, seconds=round(seconds)))
+    report.write(asked.json, report.as_json(rows, short=asked.short, seconds=round(seconds)))
     print(f"{'nothing lost, nothing twice' if report.well(rows) else 'NOT WELL'}, {seconds:.0f} s")
     return 0 if report.well(rows) else 1
 

@@ -40,7 +40,7 @@ class Watch:
         self._ids, self._rows = list(ids), {}
 
     def heard_of(self, patient_id: str) -> datetime | None:
-        """When their visit was first seen in the notifier's picture of the world: a moment after it heard of it, by its clock."""
+        """When the notifier was first seen to know their visit, by its clock: at most a moment after it heard of it."""
         return self._heard.get(patient_id)
 
     def of(self, patient_id: str) -> list[Any]:
