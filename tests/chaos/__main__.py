@@ -20,12 +20,12 @@ from tests.support.servers import own_pair
 JSON = Path("build/chaos.json")
 
 
-async def run(chosen: Sequence[Fault], *, short: bool) -> list[Row]:
+async def run(chosen: Sequence[Fault], *, away: float) -> list[Row]:
     """All of them on one installation, one after another."""
     rows: list[Row] = []
     with own_pair() as pair, tempfile.TemporaryDirectory() as folder:
         async with opened(pair, Path(folder)) as site, watching(site.stores["notifier"]) as watch:
-            scene = Scene(site, watch, Client(site.urls, site.token), Log(pair.kafka), short)
+            scene = Scene(site, watch, Client(site.urls, site.token), Log(pair.kafka), away)
             print(report.HEAD, flush=True)
             for fault in chosen:
                 rows.append(await play(scene, fault))
@@ -40,15 +40,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--kills", type=int, default=200, help="how many services die at random")
     parser.add_argument("--short", action="store_true", help="five kills, and outages of seconds")
+    parser.add_argument("--away", type=float, help="for how many seconds a server stays away: 600, in short 10")
     parser.add_argument("--only", default="", help="faults whose name holds this")
     parser.add_argument("--json", type=Path, default=JSON, help="where the report goes")
     asked = parser.parse_args(arguments)
     planned = short() if asked.short else faults(asked.kills)
     chosen = [each for each in planned if asked.only in each.name]
+    away = asked.away or (10.0 if asked.short else 600.0)
     began = time.monotonic()
-    rows = asyncio.run(run(chosen, short=asked.short))
+    rows = asyncio.run(run(chosen, away=away))
     seconds = time.monotonic() - began
-    report.write(asked.json, report.as_json(rows, short=asked.short, seconds=round(seconds)))
+    report.write(asked.json, report.as_json(rows, short=asked.short, away=away, seconds=round(seconds)))
     print(f"{'nothing lost, nothing twice' if report.well(rows) else 'NOT WELL'}, {seconds:.0f} s")
     return 0 if report.well(rows) else 1
 

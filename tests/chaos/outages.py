@@ -12,7 +12,6 @@ from tests.support.proxy import Proxy, proxied
 from tests.support.servers import Server
 from tests.support.smtp_server import Deed
 
-AWAY_SECONDS, SHORT_AWAY_SECONDS = 600.0, 10.0
 CRASHES = 2
 SLOW_SECONDS = 4.0
 DELAY_SECONDS = 0.05
@@ -38,11 +37,11 @@ async def _killed(scene: Scene, server: Server) -> str:
 
 
 async def _away(scene: Scene, server: Server) -> str:
-    seconds, since = SHORT_AWAY_SECONDS if scene.short else AWAY_SECONDS, time.monotonic()
+    since = time.monotonic()
     await _crash(scene, server)
-    await asyncio.sleep(since + seconds - time.monotonic())  # an outage has a length
+    await asyncio.sleep(since + scene.away - time.monotonic())  # an outage has a length
     await _up(scene, server)
-    return f"for {seconds:.0f} s"
+    return f"for {scene.away:.0f} s"
 
 
 async def _absent_at_start(scene: Scene, server: Server) -> str:
@@ -75,11 +74,10 @@ async def postgres_away(scene: Scene) -> str:
 
 async def smtp_away(scene: Scene) -> str:
     """Connections are refused, and those which are open are dropped."""
-    seconds = SHORT_AWAY_SECONDS if scene.short else AWAY_SECONDS
     await scene.site.smtp.stop()
-    await asyncio.sleep(seconds)  # an outage has a length
+    await asyncio.sleep(scene.away)  # an outage has a length
     await scene.site.smtp.start()
-    return f"for {seconds:.0f} s"
+    return f"for {scene.away:.0f} s"
 
 
 async def smtp_slow(scene: Scene) -> str:

@@ -20,13 +20,13 @@ SPREAD_SECONDS = 5.0
 
 @dataclass(slots=True, repr=False)
 class Scene:
-    """What a fault may lay hands on. ``short``: outages of seconds instead of minutes."""
+    """What a fault may lay hands on. ``away``: seconds for which a server stays away."""
 
     site: Site
     watch: Watch
     client: Client
     log: Log
-    short: bool
+    away: float
     poison: int = 0  # records so far that must have become dead letters
     lives: list[Life] = field(default_factory=list)
 
