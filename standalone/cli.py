@@ -19,6 +19,7 @@ from standalone.commands import (
     pauses,
     programs,
     publish,
+    rewind,
     tail,
     topics,
     trials,
@@ -93,6 +94,7 @@ app.command(rich_help_panel=OPERATE)(pauses.pause)
 app.command(rich_help_panel=OPERATE)(pauses.resume)
 app.command(rich_help_panel=OPERATE)(pauses.pauses)
 app.add_typer(programs.app, name="programs", rich_help_panel=OPERATE)
+topics.app.command("rewind")(rewind.rewind)
 app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.add_typer(intake.app, name="intake", rich_help_panel=OPERATE)
