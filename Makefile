@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 UPRIGHT = $(BIN)/python -m standalone
 # Many tests wait for servers and clocks, so a few more workers than two cores.
 WORKERS ?= 6
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# On all cores, where pip takes one; packages carry templates of Python files, which don't compile.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
@@ -58,14 +61,16 @@ lock: ## Renew the locks after a change in pyproject.toml (needs uv; UPGRADE=1 t
 # The demo needs the runtime lock alone. The stamps skip what the locks haven't changed.
 $(VENV)/.runtime: requirements.lock | $(BIN)/python
 	@echo "Installing the locked packages into $(VENV) (about a minute)"
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --requirement $<
+	@$(PIP) --no-compile --require-hashes --requirement $<
+	@$(COMPILE)
 	@touch $@
 
 # It holds the runtime lock's packages, the same ones.
 $(VENV)/.dev: requirements-dev.lock requirements.lock | $(BIN)/python
 	@echo "Installing the locked development packages into $(VENV) (about a minute)"
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --requirement $<
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) --no-compile --require-hashes --requirement $<
+	@$(COMPILE)
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.runtime $@
 
 # Some names are shims that fail when run, so each is tried.
