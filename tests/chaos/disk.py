@@ -84,4 +84,4 @@ def _fill(path: Path) -> None:
                 continue
 
 
-DISK = [Fault("disk of the store full", full, of_each=4, spread=8.0, skip=needs)]
+DISK = [Fault("disk of the store full", full, skip=needs)]

@@ -143,7 +143,7 @@ def _type(record: ConsumerRecord) -> str:
 
 
 RESTARTS = [
-    Fault("rolling restart", rolling_restart, of_each=4, spread=30.0),
+    Fault("rolling restart", rolling_restart),
     Fault("rebalance during a slow batch", rebalance),
     Fault("a frozen instance", frozen),
 ]

@@ -12,7 +12,7 @@ from tests.support.processes import Service
 
 KILLS_A_ROUND = 5
 PAUSE_SECONDS = (0.2, 2.0)
-DEATH_SECONDS = 60.0
+DEATH_SECONDS = 150.0
 
 POINTS: list[tuple[Step, Service, int]] = [
     (Step.BATCH_STORED, "notifier", 2),
@@ -44,9 +44,7 @@ async def _kill_at_random(scene: Scene, times: int) -> str:
 def kills(times: int) -> list[Fault]:
     """``times`` in all, a few a round."""
     sizes = [min(KILLS_A_ROUND, times - done) for done in range(0, times, KILLS_A_ROUND)]
-    return [
-        Fault(f"SIGKILL at random × {size}", partial(_kill_at_random, times=size), spread=4.0 * size) for size in sizes
-    ]
+    return [Fault(f"SIGKILL at random × {size}", partial(_kill_at_random, times=size)) for size in sizes]
 
 
 async def _die_at(scene: Scene, step: Step, service: Service, hit: int) -> str:
@@ -80,5 +78,5 @@ async def _die_on(scene: Scene, service: Service) -> None:
     await scene.site.resurrect(service)
 
 
-EACH_POINT = Fault("dies at each named step", _die_at_each, of_each=6, spread=50.0)
+EACH_POINT = Fault("dies at each named step", _die_at_each)
 """The same in one round."""

@@ -7,6 +7,7 @@ a cancellation has something to void.
 import asyncio
 import json
 import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,9 @@ PROGRAM, ZONE = "k7q2m9", "America/Los_Angeles"
 PATIENCE = 840.0
 """Longer than the longest outage, with time to come back from it."""
 REPEAT_SECONDS = 0.3
+GAP_SECONDS = 0.5
+"""Between two lives; in a long outage more and more, so that it doesn't end with thousands."""
+SLOWS_DOWN = 50.0
 OF_USE, ONE_SECOND = timedelta(seconds=30), timedelta(seconds=1)
 REMINDED_AFTER = timedelta(seconds=10)
 """After booking a visit so near that its last reminder is due now."""
@@ -203,26 +207,26 @@ LIVES: Sequence[type[Life]] = (Life, Moved, Cancelled, CalledOff, Asked, Reminde
 
 @dataclass(slots=True, repr=False)
 class Load:
-    """``of_each`` lives of each sort, begun within ``spread`` seconds in random order."""
+    """Lives of all sorts, one begun after another: at least two of each, and for as long as the fault takes."""
 
-    lives: list[Life]
+    client: Client
+    watch: Watch
+    lives: list[Life] = field(default_factory=list)
 
-    @classmethod
-    def made(cls, client: Client, watch: Watch, of_each: int) -> "Load":
-        lives = [sort(client, watch) for _ in range(of_each) for sort in LIVES]
-        random.shuffle(lives)
-        watch.follow([each.id for each in lives])
-        return cls(lives)
-
-    async def run(self, spread: float) -> None:
-        """Until every life has said all it has to say; one that waits in vain has not ended."""
+    async def run(self, over: asyncio.Event) -> None:
+        """Until ``over``, and every life has said all it has to say; one that waits in vain has not ended."""
+        began = time.monotonic()
+        self.watch.follow(())
         async with asyncio.TaskGroup() as group:
-            for number, life in enumerate(self.lives):
-                group.create_task(_lived(life, number * spread / len(self.lives)))
+            while not over.is_set() or len(self.lives) < 2 * len(LIVES):
+                life = LIVES[len(self.lives) % len(LIVES)](self.client, self.watch)
+                self.lives.append(life)
+                self.watch.follow([each.id for each in self.lives])
+                group.create_task(_lived(life))
+                await asyncio.sleep(max(GAP_SECONDS, (time.monotonic() - began) / SLOWS_DOWN))  # that is its rate
 
 
-async def _lived(life: Life, delay: float) -> None:
-    await asyncio.sleep(delay)
+async def _lived(life: Life) -> None:
     try:
         await life.live()
         life.ended = True

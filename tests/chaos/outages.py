@@ -144,7 +144,7 @@ SERVERS = [
     Fault("broker killed", kafka_killed),
     Fault("broker away", kafka_away),
     Fault("broker absent at start", kafka_absent),
-    Fault("store killed mid-batch", postgres_killed, of_each=4),
+    Fault("store killed mid-batch", postgres_killed),
     Fault("store away", postgres_away),
 ]
 MAIL = [
@@ -153,4 +153,4 @@ MAIL = [
     Fault("mail server closes at the dot", smtp_closes_at_the_dot),
     Fault("mail server 421 storm", smtp_storm),
 ]
-LINES = [Fault("lines cut and delayed", lines, spread=12.0)]
+LINES = [Fault("lines cut and delayed", lines)]

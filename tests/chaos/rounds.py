@@ -14,8 +14,6 @@ from tests.chaos.watch import Watch
 from tests.support.eventually import eventually
 
 REST_SECONDS = 150.0
-OF_EACH = 2
-SPREAD_SECONDS = 5.0
 
 
 @dataclass(slots=True, repr=False)
@@ -37,12 +35,10 @@ Strike = Callable[[Scene], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``skip`` says why it can't be done here, or nothing. ``of_each``: how many lives of each sort go on meanwhile."""
+    """``skip`` says why it can't be done here, or nothing."""
 
     name: str
     strike: Strike
-    of_each: int = OF_EACH
-    spread: float = SPREAD_SECONDS
     skip: Callable[[], str] = str
 
 
@@ -63,8 +59,7 @@ def together(name: str, *faults: Fault) -> Fault:
     async def strike(scene: Scene) -> str:
         return "; ".join([f"{each.name}: {each.skip() or await each.strike(scene)}" for each in faults])
 
-    spread = max(sum(each.spread for each in faults), SPREAD_SECONDS)
-    return Fault(name, strike, max(each.of_each for each in faults), spread)
+    return Fault(name, strike)
 
 
 async def play(scene: Scene, fault: Fault) -> Row:
@@ -72,13 +67,18 @@ async def play(scene: Scene, fault: Fault) -> Row:
     if reason := fault.skip():
         return Row(fault.name, Outcome(), 0.0, skipped=reason)
     began = time.monotonic()
-    load = Load.made(scene.client, scene.watch, fault.of_each)
-    scene.lives += load.lives
-    said = asyncio.create_task(load.run(fault.spread))
-    note = await fault.strike(scene)
+    load, over = Load(scene.client, scene.watch), asyncio.Event()
+    said = asyncio.create_task(load.run(over))
+    try:
+        note, failure = await fault.strike(scene), None
+    except (AssertionError, TimeoutError) as error:
+        note, failure = "NOT DONE", str(error)[:200]
+    over.set()
     await said
+    scene.lives += load.lives
     await rest(scene, load.lives)
     outcome = await judge(scene.site, load.lives, scene.log, scene.poison)
+    outcome.wrong += [failure] if failure else []
     return Row(fault.name, outcome, time.monotonic() - began, note)
 
 

@@ -37,7 +37,7 @@ class Watch:
 
     def follow(self, ids: Iterable[str]) -> None:
         """These from now on, and nobody else."""
-        self._ids, self._rows = list(ids), {}
+        self._ids = list(ids)
 
     def heard_of(self, patient_id: str) -> datetime | None:
         """When the notifier was first seen to know their visit, by its clock: at most a moment after it heard of it."""
