@@ -5,6 +5,7 @@ error carries a byte of the record.
 
 =================  ==========================================================
 ``unknown_major``  a family of ours in a major version that isn't ours
+``no_tenant``      nobody's: what is known would be kept under no hospital, and told to none
 ``bad_key``        no key, or one that isn't 1 to 255 printable characters
 ``bad_payload``    the data isn't what its type's contract says
 =================  ==========================================================
@@ -65,6 +66,8 @@ def decode(record: Record, uses: Collection[str]) -> Event[Any] | None:
         return None
     if (known := BY_WIRE.get(envelope.type)) is None:
         raise Permanent("unknown_major")
+    if envelope.tenant is None and family != HEARTBEAT:
+        raise Permanent("no_tenant")
     key = readable(record.key)
     if key is None and family != HEARTBEAT:
         raise Permanent("bad_key")

@@ -163,6 +163,12 @@ def with_value(message: Message, value: bytes | None) -> Message:
     return Message(message.topic, message.key, message.headers, value)
 
 
+def without_header(message: Message, name: str) -> Message:
+    return Message(
+        message.topic, message.key, tuple(each for each in message.headers if each[0] != name), message.value
+    )
+
+
 def structured(message: Message) -> Message:
     attributes = {name[3:]: (value or b"").decode() for name, value in message.headers if name.startswith("ce_")}
     whole = {**attributes, "datacontenttype": "application/json", "data": json.loads(message.value or b"")}
@@ -182,6 +188,7 @@ BAD: dict[str, tuple[str, Callable[[Message], Message]]] = {
     "a bad attribute": ("bad_envelope", lambda good: with_header(good, "ce_time", b"yesterday")),
     "another content": ("bad_content_type", lambda good: with_header(good, "content-type", b"text/html")),
     "unknown major": ("unknown_major", lambda good: retyped(good, "org.upright.message.withdrawn.v2")),
+    "nobody's": ("no_tenant", lambda good: without_header(good, "ce_tenant")),
     "another key": ("key_mismatch", lambda good: Message(good.topic, b"other", good.headers, good.value)),
     "structured, cut off": ("bad_envelope", lambda good: with_value(structured(good), b'{"specversion": "1.0"')),
 }

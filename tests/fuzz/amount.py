@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-INPUTS = int(os.environ.get("FUZZ", "1500"))
+INPUTS = int(os.environ.get("FUZZ", "600"))
 """Of all tests of this folder together; ``make fuzz`` asks for 100,000."""
 
 SHARE = 0.1
