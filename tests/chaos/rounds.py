@@ -82,11 +82,12 @@ async def play(scene: Scene, fault: Fault) -> Row:
     return Row(fault.name, outcome, time.monotonic() - began, note)
 
 
-async def rest(scene: Scene, lives: Sequence[Life]) -> None:
+async def rest(scene: Scene, lives: Sequence[Life], *, repeated: bool = False) -> None:
     """Until nothing is due, in hand or unsent any more; whoever waits in vain is for the judge."""
 
     async def at_rest() -> bool:
-        return scene.watch.at_rest({each.id: each.owes for each in lives}) and await scene.site.relayed()
+        owed = {each.id: each.owes for each in lives}
+        return scene.watch.at_rest(owed, repeated=repeated) and await scene.site.relayed()
 
     try:
         await eventually(at_rest, within=REST_SECONDS)
@@ -100,6 +101,6 @@ async def all_again(scene: Scene) -> Row:
     began = time.monotonic()
     scene.watch.follow([each.id for each in scene.lives])
     await scene.watch.look()
-    await rest(scene, scene.lives)
+    await rest(scene, scene.lives, repeated=True)
     outcome = await judge(scene.site, scene.lives, scene.log, scene.poison)
     return Row("everybody, at the end", outcome, time.monotonic() - began, f"{scene.log.records} {INTAKE_EVENTS}")

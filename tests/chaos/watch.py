@@ -46,13 +46,19 @@ class Watch:
     def of(self, patient_id: str) -> list[Any]:
         return self._rows.get(patient_id, [])
 
-    def at_rest(self, owed: Mapping[str, Mapping[Kind, int]]) -> bool:
-        """Whether each of these has come to the end of each kind, and no repeat is due; some may be owed for later."""
+    def at_rest(self, owed: Mapping[str, Mapping[Kind, int]], *, repeated: bool) -> bool:
+        """Whether each of these has come to the end of each kind, and nothing is in hand or due.
+
+        A notice that is uncertain may be repeated once its lease is over, within two minutes: ``repeated`` waits for
+        that, too.
+        """
         soon = datetime.now(UTC) + LATER
         for patient_id, kinds in owed.items():
             rows = [each for each in self.of(patient_id) if each.due_at < soon]
             ended = Counter(each.kind for each in rows if each.state in ENDED)
-            if any(ended[kind] < number for kind, number in kinds.items()) or any(_goes_on(each) for each in rows):
+            if any(ended[kind] < number for kind, number in kinds.items()) or any(
+                _goes_on(each, repeated) for each in rows
+            ):
                 return False
         return True
 
@@ -83,10 +89,10 @@ class Watch:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _goes_on(row: Any) -> bool:
+def _goes_on(row: Any, repeated: bool) -> bool:
     """In hand or due, or a notice whose one repeat may begin."""
     if row.state == DeliveryState.UNCERTAIN and row.kind in SAFETY:
-        return bool(row.resends == 0 and row.lease_until < datetime.now(UTC))
+        return bool(row.resends == 0 and (repeated or row.lease_until < datetime.now(UTC)))
     return row.state in OPEN_STATES
 
 
