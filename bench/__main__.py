@@ -5,12 +5,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bench import consuming, index, matching, sending
+from bench import claiming, consuming, idle, index, latency, matching, peers, posting, sending
 from bench.figures import Figure, table, write
 
 BENCHES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "consuming": consuming.figures,
+    "posting": posting.figures,
     "sending": sending.figures,
+    "claiming": claiming.figures,
+    "latency": latency.figures,
+    "idle": idle.figures,
+    "peers": peers.figures,
     "index": index.figures,
     "matching": matching.figures,
 }

@@ -23,7 +23,7 @@ from tests.support.eventually import eventually
 from tests.support.sending import FIRST, VISIT, check
 from tests.support.stores import postgresql_schema
 
-CONNECTIONS, MAILS, ROUNDS, CHUNK, SAMPLE, WARM = 16, 500, 3, 100, 50, 160
+CONNECTIONS, MAILS, ROUNDS, CHUNK, SAMPLE, WARM = 16, 240, 2, 80, 40, 64
 LATER = timedelta(days=7)
 _SPEED, _PER_CORE = "mails/s", "mails/s of core"
 
@@ -45,9 +45,9 @@ async def _measured(mails: int, rounds: int) -> list[tuple[Spent, Spent]]:
         for _ in range(rounds):
             async with due(there.port, SAMPLE) as desk:
                 desk.clock.advance_to(FIRST + LATER)
-                made = await _prebuilt(desk)
-            async with due(there.port, mails) as desk, _at_work(desk):
-                ours = await spent(partial(_send_all, desk), desk.notifier.store)
+                made = await prebuilt(desk)
+            async with due(there.port, mails) as desk, at_work(desk):
+                ours = await spent(partial(send_all, desk), desk.notifier.store)
             limit = await spent(partial(_bare, there.port, made, mails))
             found.append((ours, limit))
     return found
@@ -57,12 +57,12 @@ async def _measured(mails: int, rounds: int) -> list[tuple[Spent, Spent]]:
 async def due(port: int, mails: int) -> AsyncIterator[Clinic]:
     """As many patients with a reminder that is due ``LATER`` than those of some others, with whom a sender warms up."""
     async with postgresql_schema() as store, clinic(store, port, connections=CONNECTIONS) as desk:
-        await _book(desk, WARM, VISIT)
-        await _book(desk, mails, VISIT + LATER)
+        await book(desk, WARM, VISIT)
+        await book(desk, mails, VISIT + LATER)
         yield desk
 
 
-async def _book(desk: Clinic, many: int, start: datetime) -> None:
+async def book(desk: Clinic, many: int, start: datetime) -> None:
     for at in range(0, many, CHUNK):
         people = [new_id() for _ in range(min(CHUNK, many - at))]
         known = [(desk.patient(each, email=f"{each}@example.org"), desk.enrolment(each)) for each in people]
@@ -71,7 +71,7 @@ async def _book(desk: Clinic, many: int, start: datetime) -> None:
 
 
 @asynccontextmanager
-async def _at_work(desk: Clinic) -> AsyncIterator[None]:
+async def at_work(desk: Clinic) -> AsyncIterator[None]:
     """The sender runs, and has its connections and what they remember of statements."""
     stopping = asyncio.Event()
     sender = asyncio.create_task(desk.notifier.sender.run(stopping))
@@ -81,7 +81,7 @@ async def _at_work(desk: Clinic) -> AsyncIterator[None]:
     await sender
 
 
-async def _send_all(desk: Clinic) -> None:
+async def send_all(desk: Clinic) -> None:
     await _sent_until(desk, FIRST + LATER)
 
 
@@ -98,7 +98,7 @@ async def _none_is_open(desk: Clinic) -> bool:
         return not (await connection.execute(query)).scalar_one()
 
 
-async def _prebuilt(desk: Clinic) -> list[Made]:
+async def prebuilt(desk: Clinic) -> list[Made]:
     """Some of the mails that the sender would make, finished."""
     async with desk.notifier.store.write() as connection:
         claims = await claim_due(connection, desk.clock.now(), new_id(), SAMPLE)

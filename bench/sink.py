@@ -27,6 +27,11 @@ class Sink:
     port: int
     arrivals: Path | None
 
+    @property
+    def count(self) -> int:
+        """How many mails were accepted; 0 without a file."""
+        return self.arrivals.read_text().count("\n") if self.arrivals else 0
+
     def arrived(self) -> dict[str, float]:
         """When each recipient's first mail was accepted."""
         found: dict[str, float] = {}
@@ -38,7 +43,7 @@ class Sink:
 
 class _Session(asyncio.Protocol):
     def __init__(self, arrivals: Path | None) -> None:
-        self._kept = arrivals.open("a", buffering=1) if arrivals else None
+        self._kept = arrivals.open("a", buffering=1) if arrivals else None  # each mail is there at once
         self._buffer, self._in_body, self._recipient = b"", False, ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,8 +89,6 @@ async def _serve(arrivals: Path | None) -> None:
 @asynccontextmanager
 async def sink(arrivals: Path | None = None) -> AsyncIterator[Sink]:
     """A sink for the block."""
-    if arrivals:
-        arrivals.touch()
     asked = [str(arrivals)] if arrivals else []
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.sink", *asked, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -99,4 +102,7 @@ async def sink(arrivals: Path | None = None) -> AsyncIterator[Sink]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    where = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    if where:
+        where.touch()
+    asyncio.run(_serve(where))
