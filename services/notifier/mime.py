@@ -16,6 +16,7 @@ _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\
 _PLAIN = re.compile(r"(?!.*=\?)[!-~]{1,50}( [!-~]{1,50})*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\\\"@]+@[^\s<>()\[\],;:\\\"@]+")
+_LONGEST_ADDRESS = 254  # bytes: RFC 5321, 4.5.3.1.3, less the brackets; a line may have 998
 _LINE = 76
 _WORD = 75 - len("=?utf-8?b??=")
 
@@ -46,7 +47,7 @@ def token_header(name: str, value: str) -> bytes:
 def address_header(name: str, address: str, display: str | None = None) -> bytes:
     """One mailbox, with a display name or without. ``ValueError`` on a control or an address that is none."""
     _refuse(name, address)
-    if not _ADDRESS.fullmatch(address):
+    if not _ADDRESS.fullmatch(address) or len(address.encode()) > _LONGEST_ADDRESS:
         raise ValueError(f"header {name} has no valid address")
     if not display:
         return _folded(name, [address])

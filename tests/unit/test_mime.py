@@ -88,7 +88,8 @@ def test_what_could_begin_a_header_or_turn_text_around_is_refused(character: str
 
 
 @pytest.mark.parametrize(
-    "address", ["", "desk", "a b@example.com", "<a@example.com>", "a@b@c", "a,b@example.com", "a@"]
+    "address",
+    ["", "desk", "a b@example.com", "<a@example.com>", "a@b@c", "a,b@example.com", "a@", f"{'a' * 243}@example.com"],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="valid address"):
