@@ -83,20 +83,24 @@ def _on_disk(url: URL) -> None:
 
 
 class StoreSettings(Settings):
-    """``schema`` is PostgreSQL's, reached through the search path. The URL holds a password: never shown."""
+    """``schema`` is PostgreSQL's, reached through the search path. The URL holds a password: never shown.
+
+    ``ca_file`` asks for TLS with a certificate that this authority signed for the URL's host, whatever the URL says.
+    """
 
     url: Annotated[str, AfterValidator(_async_url), Field(repr=False)]
     # pydantic's own attribute has the name that everybody would look for, so it is the alias
     schema_name: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] | None = Field(
         None, alias="schema"
     )
+    ca_file: Path | None = None
     migrate_at_start: bool = False
     connections: int = Field(10, ge=1)
 
     @model_validator(mode="after")
     def _schema_is_postgresql(self) -> Self:
-        if self.schema_name is not None and not self.url.startswith("postgresql"):
-            raise ValueError("a schema goes with PostgreSQL only")
+        if (self.schema_name or self.ca_file) and not self.url.startswith("postgresql"):
+            raise ValueError("a schema and a CA file go with PostgreSQL only")
         return self
 
 

@@ -4,6 +4,7 @@ A ``write`` is one transaction, committed when its block ends and rolled back wh
 On SQLite it begins IMMEDIATE: a deferred transaction that turns into a write fails at once whatever the busy time-out.
 """
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal, cast
@@ -98,11 +99,12 @@ def _postgresql(settings: StoreSettings) -> AsyncEngine:
     }
     if settings.schema_name is not None:
         session["search_path"] = settings.schema_name
+    secure = {"ssl": ssl.create_default_context(cafile=settings.ca_file)} if settings.ca_file else {}
     return create_async_engine(
         settings.url,
         pool_size=settings.connections,
         max_overflow=0,
         pool_timeout=BUSY_SECONDS,
         pool_pre_ping=True,
-        connect_args=cast("dict[str, Any]", {"server_settings": session, "timeout": 5.0}),
+        connect_args=cast("dict[str, Any]", {"server_settings": session, "timeout": 5.0, **secure}),
     )
