@@ -89,7 +89,7 @@ async def _sent_until(desk: Clinic, moment: datetime) -> None:
     """Let it be ``moment``, and wait until all that is due is sent and recorded."""
     desk.clock.advance_to(moment)
     desk.notifier.sender.nudge()
-    await eventually(lambda: _none_is_open(desk), within=120)
+    await eventually(lambda: _none_is_open(desk), within=400)
 
 
 async def _none_is_open(desk: Clinic) -> bool:
