@@ -27,9 +27,9 @@ PROGRAM, ZONE = "k7q2m9", "America/Los_Angeles"
 PATIENCE = 840.0
 """Longer than the longest outage, with time to come back from it."""
 REPEAT_SECONDS = 0.3
-GAP_SECONDS = 0.5
+GAP_SECONDS = 0.8
 """Between two lives; in a long outage more and more, so that it doesn't end with thousands."""
-SLOWS_DOWN = 50.0
+SLOWS_DOWN = 20.0
 OF_USE, ONE_SECOND = timedelta(seconds=30), timedelta(seconds=1)
 REMINDED_AFTER = timedelta(seconds=10)
 """After booking a visit so near that its last reminder is due now."""
