@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis.settings import StoreSettings
@@ -100,11 +101,18 @@ def _postgresql(settings: StoreSettings) -> AsyncEngine:
     if settings.schema_name is not None:
         session["search_path"] = settings.schema_name
     secure = {"ssl": ssl.create_default_context(cafile=settings.ca_file)} if settings.ca_file else {}
-    return create_async_engine(
+    engine = create_async_engine(
         settings.url,
         pool_size=settings.connections,
         max_overflow=0,
         pool_timeout=BUSY_SECONDS,
-        pool_pre_ping=True,
         connect_args=cast("dict[str, Any]", {"server_settings": session, "timeout": 5.0, **secure}),
     )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _still_open(raw: Any, _record: object, _proxy: object) -> None:
+        """The driver knows when the server has hung up; asking the server costs three round trips a transaction."""
+        if raw.driver_connection.is_closed():
+            raise InvalidatePoolError
+
+    return engine

@@ -154,6 +154,17 @@ class TestPostgresqlsOutages:
         assert is_outage(await caught(server, "SELECT pg_terminate_backend(pg_backend_pid())"))
         await put(server, {"id": 1})  # and the pool has recovered
 
+    async def test_connections_that_the_server_closed_while_nobody_used_them_are_replaced(self, server: Store) -> None:
+        async with server.read() as one, server.read() as two:
+            mine = [(await each.execute(text("SELECT pg_backend_pid()"))).scalar_one() for each in (one, two)]
+        outside = Store(server.settings)
+        async with outside.write() as connection:
+            for pid in mine:
+                await connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        await outside.close()
+        await put(server, {"id": 1})
+        await put(server, {"id": 2})
+
     async def test_a_transaction_left_idle_too_long(self, server: Store) -> None:
         idle = "SET LOCAL idle_in_transaction_session_timeout = 1"
 
