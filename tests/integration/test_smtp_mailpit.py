@@ -15,6 +15,7 @@ from tests.support.smtp_client import ANA, BOUNCE
 SMTP, HTTP = "TEST_MAILPIT_SMTP", "TEST_MAILPIT_HTTP"
 
 
+@pytest.mark.servers
 @pytest.mark.skipif(SMTP not in os.environ, reason="needs a mail catcher: tests.support.containers starts one")
 async def test_mailpit_shows_each_mail_as_it_was_handed_over() -> None:
     where = urlsplit(f"//{os.environ[SMTP]}")
