@@ -22,6 +22,7 @@ from chassis.dead_letters import DeadLetter, bury, dead_letters_table, letter_of
 from chassis.decoding import Event, Record
 from chassis.errors import ChassisError, Transient, Unavailable
 from chassis.freshness import Progress, positions_table, record_progress
+from chassis.letter_acts import letter_acts_table
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 
@@ -56,12 +57,13 @@ class ConsumerTables:
     """The tables a consuming service has for it: one of each, however many groups it has."""
 
     dead_letters: Table
+    letter_acts: Table
     positions: Table
 
 
 def consumer_tables(metadata: MetaData) -> ConsumerTables:
     """Declare them beside the service's own tables, so that its migrations create them."""
-    return ConsumerTables(dead_letters_table(metadata), positions_table(metadata))
+    return ConsumerTables(dead_letters_table(metadata), letter_acts_table(metadata), positions_table(metadata))
 
 
 @dataclass(frozen=True, slots=True)

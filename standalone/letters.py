@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Table
 
-from chassis.batch import Apply
+from chassis.batch import Apply, ConsumerTables
 from chassis.redrive import Released
 from chassis.store import Store
 from services.intake import handlers as intake_handlers
@@ -33,6 +33,7 @@ class Desk:
 
     store: Store
     table: Table
+    acts: Table
     uses: frozenset[str]
     apply: Apply
     released: Released
@@ -62,28 +63,28 @@ S = TypeVar("S", bound=_Service)
 
 
 def _owner(
-    prefix: str, service: Callable[[], AbstractAsyncContextManager[S]], table: Table, uses: frozenset[str],
+    prefix: str, service: Callable[[], AbstractAsyncContextManager[S]], tables: ConsumerTables, uses: frozenset[str],
     handlers: Callable[[S], _Handlers],
 ) -> Owner:  # fmt: skip
     @asynccontextmanager
     async def desk() -> AsyncIterator[Desk]:
         async with service() as one:
             own = handlers(one)
-            yield Desk(one.store, table, uses, own.apply, own.released)
+            yield Desk(one.store, tables.dead_letters, tables.letter_acts, uses, own.apply, own.released)
 
     return Owner(prefix, desk)
 
 
 def _intake(uses: frozenset[str]) -> Owner:
-    return _owner("INTAKE_", intake, intake_tables.dead_letters, uses, lambda service: service.handlers)
+    return _owner("INTAKE_", intake, intake_tables, uses, lambda service: service.handlers)
 
 
 def _notifier(uses: frozenset[str], handlers: Callable[[Notifier], _Handlers]) -> Owner:
-    return _owner("NOTIFIER_", notifier, notifier_tables.dead_letters, uses, handlers)
+    return _owner("NOTIFIER_", notifier, notifier_tables, uses, handlers)
 
 
 def _trials(uses: frozenset[str], handlers: Callable[[Trials], _Handlers]) -> Owner:
-    return _owner("TRIALS_", trials, trials_tables.dead_letters, uses, handlers)
+    return _owner("TRIALS_", trials, trials_tables, uses, handlers)
 
 
 GROUPS: Mapping[str, Owner] = {

@@ -50,6 +50,7 @@ def _variables(system: "System") -> dict[str, str]:
             f"{name.upper()}_STORE__URL": f"sqlite:///{system.folder / name}.db",
             f"{name.upper()}_KAFKA__BOOTSTRAP": system.kafka.bootstrap,
             f"{name.upper()}_KAFKA__EMBEDDED": "true",
+            f"{name.upper()}_HTTP__API_KEYS": json.dumps([each.model_dump(mode="json") for each in keys.settings]),
             f"{name.upper()}_MASTER": json.dumps(keys.rings[f"{name}_master"]),
         }
     return found

@@ -1,7 +1,7 @@
 """``upright dead-letters list|show|redrive|dismiss``."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,11 @@ from standalone.commands.errors import NO, WRONG, Failure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Row
+
+    from chassis.letter_acts import Act
     from chassis.redrive import StoredLetter
+    from standalone.letters import Desk, Owner
 
 app = typer.Typer(
     no_args_is_help=True, help="Records that couldn't be handled: look, have them handled again, or let them go."
@@ -79,30 +83,50 @@ def _row(stored: "StoredLetter") -> tuple[str, ...]:
 @app.command()
 def show(
     letter: Letter,
-    payload: Annotated[bool, typer.Option("--payload", help="Also the record's bytes: they may be protected.")] = False,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Also the record's bytes; needs an operator's API key, and is kept.")
+    ] = False,
 ) -> None:
-    """Show one letter: where it came from, why it is here, its headers."""
+    """Show one letter: where it came from, why it is here, its headers, and who has handled it."""
     from standalone.commands import screen
     from standalone.commands.environment import run
     from standalone.tailing import in_text
 
-    stored = run(_show(*_parted(letter)))
+    stored, acts = run(_show(*_parted(letter), payload))
     record = stored.letter.record
     rows = list(zip(("letter", "state", "reason", "event", "tenant", "patient", "buried"), _row(stored), strict=False))
     rows += [("topic", record.topic), ("place", f"partition {record.partition}, offset {record.offset}")]
     rows += [("error", stored.letter.error), ("note", stored.note or ""), ("size", f"{len(record.value or b'')} bytes")]
     rows += [(f"header {name}", in_text(value)) for name, value in record.headers]
+    rows += [(f"{each.act} by {each.by}", f"{each.at:%Y-%m-%d %H:%M:%S}Z") for each in acts]
     screen.table(("", ""), rows)
     if payload:
         screen.say((record.value or b"").decode(errors="replace"))
 
 
-async def _show(group: str, number: int) -> "StoredLetter":
+async def _show(group: str, number: int, payload: bool) -> "tuple[StoredLetter, Sequence[Row[Any]]]":
+    from chassis.letter_acts import Act, list_acts, record_act
     from chassis.redrive import show_letter
     from standalone.letters import owner_of
+    from standalone.operators import may_read
 
-    async with owner_of(group).desk() as desk, desk.store.read() as connection:
-        return await show_letter(connection, desk.table, None, number)
+    owner = owner_of(group)
+    async with owner.desk() as desk, desk.store.write() as connection:
+        stored = await show_letter(connection, desk.table, None, number)
+        if payload:
+            by = may_read(owner.prefix, stored.letter.tenant)
+            await record_act(connection, desk.acts, number, Act.READ, by)
+        return stored, await list_acts(connection, desk.acts, number)
+
+
+async def _note(owner: "Owner", desk: "Desk", number: int, act: "Act") -> None:
+    from chassis.letter_acts import record_act
+    from chassis.redrive import show_letter
+    from standalone.operators import name_of_operator
+
+    async with desk.store.write() as connection:
+        await show_letter(connection, desk.table, None, number)  # a letter that isn't there has no acts
+        await record_act(connection, desk.acts, number, act, name_of_operator(owner.prefix))
 
 
 @app.command()
@@ -136,10 +160,13 @@ async def _open_ids(group: str) -> list[int]:
 
 
 async def _redrive(group: str, number: int) -> str:
+    from chassis.letter_acts import Act
     from chassis.redrive import redrive as handle_again
     from standalone.letters import owner_of
 
-    async with owner_of(group).desk() as desk:
+    owner = owner_of(group)
+    async with owner.desk() as desk:
+        await _note(owner, desk, number, Act.REDRIVE)
         return await handle_again(
             desk.store, desk.table, None, number, uses=desk.uses, apply=desk.apply, released=desk.released
         )
@@ -161,10 +188,13 @@ def dismiss(
 
 
 async def _dismiss(group: str, number: int, note: str) -> None:
+    from chassis.letter_acts import Act
     from chassis.redrive import dismiss as let_go
     from standalone.letters import owner_of
 
-    async with owner_of(group).desk() as desk:
+    owner = owner_of(group)
+    async with owner.desk() as desk:
+        await _note(owner, desk, number, Act.DISMISS)
         await let_go(desk.store, desk.table, None, number, note, released=desk.released)
 
 

@@ -1,8 +1,10 @@
 """``upright``'s commands on a real intake over HTTP, a real broker and real stores."""
 
 import asyncio
+import getpass
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from chassis.api_keys import new_api_key
 from chassis.dead_letters import bury, letter_of
 from chassis.decoding import Record
 from chassis.errors import Permanent
@@ -208,6 +211,8 @@ async def test_tail_names_the_topics_there_are_and_makes_none(kafka: KafkaSettin
 
 # dead letters
 
+CALLERS = (("ops", "cedars", "operator"), ("stranger", "kaiser", "operator"), ("clerk", "cedars", "staff"))
+
 
 async def buried(folder: Path, service: str, group: str, *found: Record) -> None:
     """Letters as a consumer would have left them."""
@@ -224,7 +229,10 @@ async def buried(folder: Path, service: str, group: str, *found: Record) -> None
 async def test_a_letter_is_listed_shown_redriven_or_stays_open_until_it_is_dismissed(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    terminal.env.update(intake_env(tmp_path))
+    keys = {name: new_api_key(name, tenant, None, [role]) for name, tenant, role in CALLERS}
+    terminal.env.update(
+        intake_env(tmp_path, api_keys=f"[{','.join(key.model_dump_json() for _, key in keys.values())}]")
+    )
     assert (await terminal.beside("intake", "migrate")).status == 0
     well, bad = example("worklist.opened"), example("worklist.opened", opened_at="yesterday, Ana said")
     await buried(tmp_path, "intake", "intake.outcomes", well, bad)
@@ -237,7 +245,11 @@ async def test_a_letter_is_listed_shown_redriven_or_stays_open_until_it_is_dismi
     shown = await terminal.beside("dead-letters", "show", "intake.outcomes/2")
     assert "header ce_type\torg.upright.worklist.opened.v1" in shown.out
     assert "Ana" not in shown.out
-    assert "Ana" in (await terminal.beside("dead-letters", "show", "intake.outcomes/2", "--payload")).out
+    payload = ("dead-letters", "show", "intake.outcomes/2", "--payload")
+    for key in ("", "ops.wrong", keys["clerk"][0], keys["stranger"][0]):
+        refused = await terminal.beside(*payload, UPRIGHT_API_KEY=key)
+        assert (refused.status, "Ana" in refused.out) == (2, False), refused
+    assert "Ana" in (await terminal.beside(*payload, UPRIGHT_API_KEY=keys["ops"][0])).out
 
     redriven = await terminal.beside("dead-letters", "redrive", "intake.outcomes/all")
     assert redriven.status == 1
@@ -247,6 +259,10 @@ async def test_a_letter_is_listed_shown_redriven_or_stays_open_until_it_is_dismi
     ]
     dismissed = await terminal.beside("dead-letters", "dismiss", "intake.outcomes/2", "--note", "Said again by hand")
     assert dismissed.status == 0
+    acts = await terminal.beside("dead-letters", "show", "intake.outcomes/2", UPRIGHT_API_KEY=keys["stranger"][0])
+    user = f"user:{getpass.getuser()}"
+    done = re.findall(r"^((?:read|redrive|dismiss) by \S+)", acts.out, re.M)
+    assert done == ["read by ops", f"redrive by {user}", f"dismiss by {user}"]
     assert "No letters (open)" in (await terminal.beside("dead-letters", "list")).err
     every = await terminal.beside("dead-letters", "list", "--state", "all", "--group", "intake.outcomes")
     assert [line.split("\t")[1] for line in every.out.splitlines()] == ["dismissed", "redriven"]
