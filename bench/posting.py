@@ -30,7 +30,7 @@ from tests.support.eventually import eventually
 from tests.support.servers import free_port
 from tests.support.stores import create_all, postgresql_schema
 
-AT_ONCE, SINGLES, BATCHES, BATCH, ROUNDS = 16, 600, 6, 500, 3
+AT_ONCE, SINGLES, BATCHES, BATCH, ROUNDS = 16, 300, 4, 500, 2
 Speeds = tuple[float, float]
 """Events a second, and events a second of the server's processor."""
 
