@@ -60,7 +60,7 @@ async def judge(site: Site, lives: Sequence[Life], log: Log, dead_letters: int) 
     outcome = Outcome(patients=len(lives))
     arrived = {each: _arrived(site.smtp.mails, each) for each in ids}
     for life in lives:
-        _Judge(outcome, life, rows[life.id], attempts, arrived[life.id], report).judge()
+        Judge(outcome, life, rows[life.id], attempts, arrived[life.id], report).judge()
         _late_mails(outcome, life, arrived[life.id], log, attempts)
     _whole(outcome, report)
     buried = await site.dead_letters()
@@ -90,7 +90,7 @@ def message_id(mail: ReceivedMail) -> str:
 
 
 @dataclass(slots=True)
-class _Judge:
+class Judge:
     """One patient. ``attempts`` are the ledger's mails by Message-ID."""
 
     outcome: Outcome
