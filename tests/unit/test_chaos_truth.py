@@ -15,8 +15,8 @@ from tests.chaos.watch import Watch
 from tests.support.smtp_server import ReceivedMail
 
 S = DeliveryState
-FIRST = {"kind": Kind.LATE_BOOKING, "mail_id": "one"}
-NOTICE = {"kind": Kind.CHANGE, "mail_id": "two"}
+FIRST: dict[str, Any] = {"kind": Kind.LATE_BOOKING, "mail_id": "one"}
+NOTICE: dict[str, Any] = {"kind": Kind.CHANGE, "mail_id": "two"}
 
 
 def row(state: S = S.SENT, *, until: timedelta = timedelta(days=1), **more: Any) -> Any:
