@@ -86,7 +86,10 @@ def _written_out(value: Any, handler: ModelWrapValidatorHandler[Any], info: Vali
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(microsecond=value.microsecond // 1000 * 1000)
+    try:
+        return value.astimezone(UTC).replace(microsecond=value.microsecond // 1000 * 1000)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 in UTC, too") from None
 
 
 Open = Annotated[E, WrapValidator(_or_unknown), _Sendable]

@@ -75,6 +75,8 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     (APPOINTMENT, "start", "2027-03-16T09:30:00", "timezone_aware"),
     (APPOINTMENT, "start", "2027-03-16T99:30:00Z", "datetime_from_date_parsing"),
     (APPOINTMENT, "start", "16 March", "needs a date, a time and an offset, such as 2027-03-16T09:30:00-07:00"),
+    (APPOINTMENT, "start", "9999-12-31T23:59:59-14:00", "must lie in the years 1 to 9999"),
+    (APPOINTMENT, "start", "0001-01-01T00:00:00+14:00", "must lie in the years 1 to 9999"),
     (APPOINTMENT, "start", "1805214600", "needs a date, a time and an offset"),
     (APPOINTMENT, "start", "1805214600.5", "needs a date, a time and an offset"),
     (APPOINTMENT, "start", 1805214600, "needs a date, a time and an offset"),
