@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from sqlalchemy import Table
 
+from chassis.clock import SystemClock
 from chassis.dead_letters import count_open
 from chassis.errors import Unavailable
 from chassis.freshness import Progress, forget_caught_up, record_progress, stored_positions
@@ -153,7 +154,7 @@ class Watermarks:
             labels = self._labels(each)
             self._metrics.gauge("consumer_lag", records, **labels)
             if not records:
-                self._metrics.gauge("consumer_caught_up_timestamp_seconds", time.time(), **labels)
+                self._metrics.gauge("consumer_caught_up_timestamp_seconds", SystemClock().now().timestamp(), **labels)
 
     def _labels(self, partition: TopicPartition) -> dict[str, str]:
         return {"topic": partition.topic, "group": self._group, "partition": str(partition.partition)}

@@ -6,12 +6,13 @@ It changes nothing. A finding says what is the matter and what to do, and holds 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import select
 
+from chassis.clock import SystemClock
 from chassis.migrations import pending
 from chassis.sealing import KeyringSettings
 from chassis.settings import ServiceSettings
@@ -100,7 +101,7 @@ async def look_at_store(service: str, store: Store) -> AsyncIterator[Finding]:
 
     try:
         async with store.read() as connection:
-            theirs, ours = await connection.scalar(select(database_now())), datetime.now(UTC)
+            theirs, ours = await connection.scalar(select(database_now())), SystemClock().now()
         missing = await pending(store, f"services.{service}")
     except Exception as error:
         away = is_outage(error)

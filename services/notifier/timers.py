@@ -7,7 +7,7 @@ from datetime import date
 
 import structlog
 
-from chassis.clock import CivilClock
+from chassis.clock import CivilClock, SystemClock
 from chassis.metrics import Metrics
 from chassis.sealing import Keyring
 from chassis.store import Store, is_outage
@@ -134,7 +134,7 @@ class Reconciler:
         self._done, self._balanced = today, report.balanced
         self.metrics.gauge("ledger_unbalanced", 0 if report.balanced else 1)
         self.metrics.gauge("ledger_difference", sum(abs(each.difference) for each in report.equations))
-        self.metrics.gauge("ledger_reconciled_timestamp_seconds", time.time())
+        self.metrics.gauge("ledger_reconciled_timestamp_seconds", SystemClock().now().timestamp())
         if not report.balanced:
             found = {each.code: each.detail for each in report.findings}
             log.critical("ledger_unbalanced", findings=found, equation=str(report.total))
