@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from chassis.store import is_outage
 from tests.chaos.rounds import Fault, Scene
+from tests.chaos.site import PATIENCE
+from tests.support.eventually import eventually
 
 SIZE_MB = 64
 FULL_SECONDS = 10.0
@@ -57,9 +61,20 @@ async def full(scene: Scene) -> str:
 
 
 async def _move(scene: Scene, old: str, new: str) -> None:
-    """All tables and indexes of all services."""
+    """All tables and indexes of all services; again where that collides with what they are doing."""
     for what in ("TABLE", "INDEX"):
-        await _run(scene, f"ALTER {what} ALL IN TABLESPACE {old} SET TABLESPACE {new}")
+        statement = f"ALTER {what} ALL IN TABLESPACE {old} SET TABLESPACE {new}"
+        await eventually(lambda statement=statement: _moved(scene, statement), within=PATIENCE)  # type: ignore[misc]  # bound now
+
+
+async def _moved(scene: Scene, statement: str) -> bool:
+    try:
+        await _run(scene, statement)
+    except DBAPIError as error:
+        if not is_outage(error):  # a deadlock is one, too: the same again is right
+            raise
+        return False
+    return True
 
 
 async def _run(scene: Scene, statement: str) -> None:
