@@ -12,7 +12,7 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help demo test bench check setup format contracts templates screenshots wheel lock
+.PHONY: help demo test bench chaos check setup format contracts templates screenshots wheel sbom secrets compose lock
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: setup ## Run all tests; with TEST_KAFKA and TEST_POSTGRES set also against
 
 bench: setup ## Measure against limits of the same run: a table, and build/bench.json
 	$(BIN)/python -m bench
+
+chaos: setup ## Hurt an installation on servers of its own, N=200 times and in every way, and count (docs/chaos.md)
+	$(BIN)/python -m tests.chaos --kills $(or $(N),200)
 
 check: setup ## Lint, types, import contracts, drift of contracts and templates, programs
 	$(BIN)/ruff check
@@ -53,6 +56,15 @@ screenshots: setup ## Take the pictures in docs/images (needs a Chromium)
 wheel: setup ## Build dist/upright-*.whl
 	@rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+sbom: ## Write build/sbom.json: what an image installs (CycloneDX)
+	@bash .ci/sbom
+
+secrets: ## Make the secrets of a deployment in deploy/secrets
+	@deploy/make-secrets
+
+compose: ## Play a story on the deployment in containers while its services are killed (needs a Docker engine)
+	@bash .ci/compose
 
 lock: ## Renew the locks after a change in pyproject.toml (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.lock

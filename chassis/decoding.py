@@ -5,7 +5,7 @@ error carries a byte of the record.
 
 =================  ==========================================================
 ``unknown_major``  a family of ours in a major version that isn't ours
-``no_tenant``      nobody's: what is known would be kept under no hospital, and told to none
+``no_tenant``      nobody's: what it says would be kept for no tenant, and told to none
 ``bad_key``        no key, or one that isn't 1 to 255 printable characters
 ``bad_payload``    the data isn't what its type's contract says
 =================  ==========================================================

@@ -71,7 +71,7 @@ async def _published(system: System) -> dict[str, int] | None:
     return kept
 
 
-async def _rows(connection: AsyncConnection, table: Table) -> Sequence[Row[tuple[str, int, int]]]:
+async def _rows(connection: AsyncConnection, table: Table) -> Sequence[Row[str, int, int]]:
     """By topic: how many there are, and how many of them the broker has confirmed."""
     published = func.count().filter(table.c.published)
     query = select(table.c.topic, func.count(), published).group_by(table.c.topic)
