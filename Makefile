@@ -12,7 +12,7 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help demo test bench chaos check setup format contracts templates screenshots wheel sbom secrets compose lock
+.PHONY: help demo test bench chaos fuzz check setup format contracts templates screenshots wheel audit sbom secrets compose lock
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,14 @@ demo: $(VENV)/.runtime ## Play the story on this machine and open it in the brow
 test: setup ## Run all tests; with TEST_KAFKA and TEST_POSTGRES set also against those servers; ARGS=… goes to pytest
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-bench: setup ## Measure against limits of the same run: a table, and build/bench.json
-	$(BIN)/python -m bench
+bench: setup ## Measure against limits of the same run: a table, and build/bench.json; ARGS=name one, PEERS=1 other queues
+	PEERS=$(PEERS) $(BIN)/python -m bench $(ARGS)
 
 chaos: setup ## Hurt an installation on servers of its own, N=200 times and in every way, and count (docs/chaos.md)
 	$(BIN)/python -m tests.chaos --kills $(or $(N),200)
+
+fuzz: setup ## Try 100,000 inputs that nobody should send (FUZZ=… another number): HTTP, Kafka, SMTP, fields of mails
+	FUZZ=$(or $(FUZZ),100000) $(BIN)/pytest tests/fuzz -n 2 --dist worksteal
 
 check: setup ## Lint, types, import contracts, drift of contracts and templates, programs
 	$(BIN)/ruff check
@@ -56,6 +59,9 @@ screenshots: setup ## Take the pictures in docs/images (needs a Chromium)
 wheel: setup ## Build dist/upright-*.whl
 	@rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+audit: ## Look for known weaknesses of the locked packages
+	@bash .ci/audit
 
 sbom: ## Write build/sbom.json: what an image installs (CycloneDX)
 	@bash .ci/sbom
