@@ -25,7 +25,7 @@ CONNECTIONS = SmtpSettings(host="127.0.0.1").connections
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(800),
 ]
 
 

@@ -29,7 +29,7 @@ from tests.support.subscribing import subscribe
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(800),
 ]
 
 TRIAL = "TEST-CVF-1"
