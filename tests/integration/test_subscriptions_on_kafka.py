@@ -39,12 +39,16 @@ def read(found: Sequence[ConsumerRecord]) -> list[tuple[str, str, MatchReport]]:
     ]
 
 
+async def is_usable(kafka: KafkaSettings, subscription_id: str) -> bool:
+    """A broker may take a moment until it tells of a topic that it has confirmed."""
+    return (await topics.check(kafka, [subscription_topic(subscription_id)])).usable
+
+
 async def test_reports_come_out_of_the_subscriptions_own_topic_in_order(desk: Research, kafka: KafkaSettings) -> None:
     await desk.publish(CVF)
     async with coordinators(desk) as room:
         mine = await subscribe(room, "kafka")
-        report = await topics.check(kafka, [subscription_topic(mine["subscription_id"])])
-        assert report.usable
+        await eventually(lambda: is_usable(kafka, mine["subscription_id"]))
         canary = await desk.admit(**{name: value for name, value in FISTULA.items() if name != "pregnant"})
         await desk.hear(desk.facts(canary, "visit", pregnant=False))
         await follow(desk)
