@@ -45,7 +45,7 @@ class Reading:
             beats = beats or bool(fresh)
             read.batch += [each for each in decoded if _fresh_as_of(each) is None]
             position = records[-1].offset + 1
-            end = client.highwater(at)
+            end = highwater(client, at)
             read.progress.append(
                 Progress(at.partition, position, end is not None and position >= end, max(fresh, default=None))
             )
@@ -73,6 +73,11 @@ def _fresh_as_of(decoded: Decoded) -> datetime | None:
     if event is None or event.type.name != HEARTBEAT:
         return None
     return cast("Heartbeat", event.data).fresh_as_of
+
+
+def highwater(client: AIOKafkaConsumer, at: TopicPartition) -> int | None:
+    """The end that the last fetch told; None before one, and when a rebalance has taken the partition meanwhile."""
+    return cast("int | None", client.highwater(at)) if at in client.assignment() else None
 
 
 def unreadable(at: TopicPartition, offset: int) -> ConsumerRecord[Any, Any]:

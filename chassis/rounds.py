@@ -80,9 +80,12 @@ class Rounds:
             try:
                 polled = await client.getmany(each, timeout_ms=POLL_MS, max_records=1)
             except UnicodeDecodeError:
+                if each not in client.assignment():  # its next owner meets it
+                    return True
                 at = await client.position(each)
                 log.error("record can't be read at all", group=self._group, partition=each.partition, offset=at)
-                if well := await self._handle(client, {each: [unreadable(each, at)]}):
+                well = await self._handle(client, {each: [unreadable(each, at)]})
+                if well and each in client.assignment():
                     client.seek(each, at + 1)
                 return well
             if not await self._handle(client, polled):

@@ -19,6 +19,7 @@ from chassis.dead_letters import count_open
 from chassis.errors import Unavailable
 from chassis.freshness import Progress, forget_caught_up, record_progress, stored_positions
 from chassis.metrics import MetricName, Metrics
+from chassis.reading import highwater
 from chassis.store import Store, is_outage
 
 EVERY_SECONDS = 5.0
@@ -122,7 +123,7 @@ class Watermarks:
             return
         ends = await client.end_offsets(ours)
         # The embedded broker forgets all but the first record of the last produced batch; a fetch knows better.
-        ends = {each: max(end, client.highwater(each) or 0) for each, end in ends.items()}
+        ends = {each: max(end, highwater(client, each) or 0) for each, end in ends.items()}
         positions = {each: await client.position(each) for each in ours}
         if await self.reading_from(positions):
             await self._record(ends, positions)

@@ -3,16 +3,19 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import make_url
 
 from chassis.consumer import Consumer
+from chassis.metrics import Metrics
 from chassis.settings import KafkaSettings, StoreSettings
 from chassis.store import Store
+from chassis.watermarks import Watermarks
 from standalone.broker import EmbeddedBroker
 from tests.support.consuming import EPOCH, Service, a_key, heartbeat, running, withdrawn
 from tests.support.eventually import eventually
@@ -90,6 +93,29 @@ async def test_a_rebalance_in_the_middle_of_a_slow_batch_loses_nothing_and_repea
             assert first.status()["partitions"]
     assert [await service.effects(key) for key in keys] == [1] * 40
     assert handled_once(service, 40), "a batch was handled again after the rebalance"
+
+
+async def test_a_look_that_a_rebalance_overtakes_is_left_to_the_next_owner(
+    kafka: KafkaSettings, service: Service, topic: str
+) -> None:
+    told = list[None]()
+    tables, metrics = service.tables, Metrics("a")
+    watermarks = Watermarks(
+        service.store, tables.positions, tables.dead_letters, "a", topic, lambda: told.append(None), metrics
+    )
+    async with AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, group_id=f"{topic}.group") as client:
+        await eventually(client.assignment, within=30)
+        ask = client.end_offsets
+
+        async def overtaken(partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+            ends: dict[TopicPartition, int] = await ask(partitions)
+            client.unsubscribe()
+            return ends
+
+        client.end_offsets = overtaken
+        assert await watermarks.look(client)
+    assert watermarks.lag is None
+    assert not told
 
 
 def handled_once(service: Service, events: int) -> bool:

@@ -43,8 +43,8 @@ OUT_OF_RANGE = "builtins.OverflowError"
 class Client:
     """All that sorting records asks of a client."""
 
-    def highwater(self, _at: TopicPartition) -> int | None:
-        return None
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset()
 
 
 @asynccontextmanager
