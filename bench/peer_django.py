@@ -24,7 +24,7 @@ def main(peer: str, url: str, schema: str, port: str, mails: str, size: str) -> 
     import_module("django.conf").settings.configure(
         DATABASES={"default": database}, INSTALLED_APPS=["django.contrib.contenttypes", peer], USE_TZ=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", EMAIL_HOST="127.0.0.1", EMAIL_PORT=int(port),
-        EMAIL_BACKEND=smtp, MAILER_EMAIL_BACKEND=smtp, MAILER_EMAIL_MAX_BATCH=None, SECRET_KEY="none",  # noqa: S106
+        EMAIL_BACKEND=smtp, MAILER_EMAIL_BACKEND=smtp, MAILER_EMAIL_MAX_BATCH=None, SECRET_KEY="none",  # noqa: S106 - signs nothing
         POST_OFFICE={"BACKENDS": {"default": smtp}, "BATCH_SIZE": BATCH, "LOG_LEVEL": 2},
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
     )  # fmt: skip

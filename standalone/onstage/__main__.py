@@ -27,7 +27,7 @@ async def play(installation: Installation, run: str) -> None:
     for act in story:
         began = time.monotonic()
         await installation.post(act.happenings)
-        if not await until(lambda act=act: _has_come(installation, run, act), MAILS_WITHIN):  # type: ignore[misc]
+        if not await until(lambda act=act: _has_come(installation, run, act), MAILS_WITHIN):  # type: ignore[misc]  # bound now
             raise NotPlayedError(f"wanted {dict(act.mails)}, came {dict(await installation.mails(run))}: {act.title}")
         say(f"✓ {act.title} ({sum(act.mails.values())} mails so far, {time.monotonic() - began:.1f} s)")
     last = story[-1]
