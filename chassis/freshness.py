@@ -4,9 +4,9 @@
 says that everything it committed has been published. Both are databases' clocks. Consumers write, guards read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiokafka.partitioner import murmur2
 from sqlalchemy import (
@@ -61,6 +61,9 @@ class Freshness:
         if self.is_behind() or self.fresh_as_of is None:
             return True
         return self.database_now - self.fresh_as_of > PUBLISHED_WITHIN
+
+
+_NOTHING_KNOWN = Freshness(None, None, datetime.max.replace(tzinfo=UTC))
 
 
 def positions_table(metadata: MetaData) -> Table:
@@ -126,18 +129,15 @@ async def stored_positions(connection: AsyncConnection, positions: Table, group:
 
 
 async def freshness(
-    connection: AsyncConnection, positions: Table, group: str, key: str, partitions: int = PARTITIONS
-) -> Freshness:
-    """How fresh the picture of ``key``'s partition is; nothing known counts as stale."""
-    row = (positions.c.consumer_group == group) & (positions.c.partition == partition_of(key, partitions))
-    found = await connection.execute(
-        select(
-            select(positions.c.caught_up_at).where(row).scalar_subquery(),
-            select(positions.c.fresh_as_of).where(row).scalar_subquery(),
-            database_now(),
-        )
-    )
-    return Freshness(*found.one())
+    connection: AsyncConnection, positions: Table, group: str, keys: Iterable[str], partitions: int = PARTITIONS
+) -> dict[str, Freshness]:
+    """How fresh the picture of each key's partition is; nothing known counts as stale."""
+    wanted = {key: partition_of(key, partitions) for key in keys}
+    mine = (positions.c.consumer_group == group) & positions.c.partition.in_(sorted(set(wanted.values())))
+    columns = (positions.c.partition, positions.c.caught_up_at, positions.c.fresh_as_of, database_now().label("now"))
+    rows = await connection.execute(select(*columns).where(mine))
+    known = {row.partition: Freshness(row.caught_up_at, row.fresh_as_of, row.now) for row in rows}
+    return {key: known.get(partition, _NOTHING_KNOWN) for key, partition in wanted.items()}
 
 
 def partition_of(key: str, partitions: int = PARTITIONS) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -43,6 +43,17 @@ def current_traceparent() -> str | None:
 def context_of(traceparent: str | None) -> Context:
     """The context that a ``traceparent`` names; an empty one if it is absent or malformed."""
     return _propagator.extract({"traceparent": traceparent} if traceparent else {}, Context())
+
+
+@contextmanager
+def continuing(traceparent: str | None) -> Iterator[None]:
+    """What is made in the block belongs to this trace; to the one around it where there is none."""
+    token = attach(context_of(traceparent)) if traceparent else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            detach(token)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.clock import CivilClock
 from chassis.metrics import Metrics
 from chassis.outbox import Message, put
+from chassis.tracing import continuing
 from schemas.outcomes import DeliveryState, WorklistItem
 from services.notifier.difference import difference
 from services.notifier.domain import OPEN_STATES, Delivery, Ledger, Plan, Truth
@@ -20,7 +21,7 @@ from services.notifier.plan import plan
 from services.notifier.programs import AppliedPrograms
 from services.notifier.store.changes import Written, write_changes
 from services.notifier.store.ledger import load_ledgers
-from services.notifier.store.patients import Locked, PatientKey, bump_revision, record_plans
+from services.notifier.store.patients import Locked, PatientKey, bump_revisions, record_plans
 from services.notifier.store.subjects import load_truths
 from services.notifier.store.worklist import HELD, Entry, close_entries, open_entries
 from services.notifier.tables import outbox
@@ -61,10 +62,7 @@ class Planner:
         programs = await self.programs.current(connection)
         plans = {key: plan(truths[key], programs, ledgers[key], now) for key in keys}
         changes = {key: difference(plans[key], ledgers[key], now, release_held=release_held) for key in keys}
-        written = await write_changes(connection, changes, ledgers, now)
-        for key, before in already.items():
-            written[key].all = before.all + written[key].all
-            written[key].ended = before.ended + written[key].ended
+        written = await write_changes(connection, changes, ledgers, now, already)
         await self._worklist(connection, patients, truths, plans, now)
         done = [key for key in keys if not waits(after(ledgers[key], written[key]), now)]
         await self.tell_staff(connection, await close_entries(connection, HELD, done, [], now), now)
@@ -76,22 +74,23 @@ class Planner:
         await put(connection, outbox, messages)
 
     async def publish(
-        self, connection: AsyncConnection, patient: Locked, ledger: Ledger, written: Written, now: datetime
-    ) -> int:
-        """Tell others what this transaction changed without planning; returns the patient's new revision."""
-        await put(connection, outbox, self._outcomes(patient, written, ledger, now))
-        await bump_revision(connection, patient, plan_changed=bool(written))
-        return patient.revision + 1
+        self, connection: AsyncConnection, changed: Sequence[tuple[Locked, Ledger, Written]], now: datetime
+    ) -> None:
+        """Tell others what this transaction changed without planning; each patient's revision is one more then."""
+        outcomes = (self._outcomes(patient, written, ledger, now) for patient, ledger, written in changed)
+        await put(connection, outbox, [message for its in outcomes for message in its])
+        await bump_revisions(connection, [(patient, bool(written)) for patient, _, written in changed])
 
     def _outcomes(self, patient: Locked, written: Written, ledger: Ledger, now: datetime) -> list[Message]:
         if not written:
             return []
         tenant, patient_id = patient.key
-        ended = [self.publisher.outcome(tenant, patient_id, d, version, now) for d, version in written.ended]
         for each, _ in written.ended:
             self.metrics.count("deliveries_total", kind=each.kind, state=each.state, reason=each.reason or "")
         still_open = [each for each in after(ledger, written) if each.state in OPEN_STATES]
-        return [*ended, self.publisher.plan_changed(tenant, patient_id, patient.plan_version + 1, still_open, now)]
+        with continuing(written.trace):
+            ended = [self.publisher.outcome(tenant, patient_id, d, version, now) for d, version in written.ended]
+            return [*ended, self.publisher.plan_changed(tenant, patient_id, patient.plan_version + 1, still_open, now)]
 
     async def _worklist(
         self,

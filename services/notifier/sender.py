@@ -1,7 +1,8 @@
 """Claims due deliveries, guards them on current truth, renders, hands over, records. Never reads Kafka.
 
 Order of one mail: claim → a ready connection → guard (commit) → render → ``sending`` (commit) → SMTP → record (commit).
-No database session is open across SMTP. A crash before ``sending`` loses nothing, one after it leaves ``uncertain``.
+Mails that come to a commit at the same time share it, with all its statements. No database session is open across SMTP.
+A crash before ``sending`` loses nothing, one after it leaves ``uncertain``.
 """
 
 import asyncio
@@ -18,16 +19,16 @@ from chassis import faults
 from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 from chassis.supervisor import pause
-from chassis.tracing import span
+from chassis.tracing import current_traceparent, span
 from schemas.outcomes import DeliveryState
 from services.notifier.checks import Checker, Ready
+from services.notifier.commits import Commits
 from services.notifier.guard import No
-from services.notifier.making import BrokenMailError, Made, make
-from services.notifier.recording import Recorder
-from services.notifier.smtp import Receipt, SmtpPool, SmtpSettings, SmtpUnavailable
+from services.notifier.making import BrokenMailError, make
+from services.notifier.recording import HandedOver, Recorder
+from services.notifier.smtp import SmtpPool, SmtpSettings, SmtpUnavailable
 from services.notifier.smtp.pool import Connection
-from services.notifier.store.claims import Claim, LostClaimError, begin_sending, claim_due, claim_uncertain
-from services.notifier.store.mails import add_mail, repeat_mail
+from services.notifier.store.claims import Claim, LostClaimError, claim_due, claim_uncertain
 from services.notifier.store.releases import release
 
 log = structlog.get_logger(__name__)
@@ -35,8 +36,6 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 1.0
 FAILED_SECONDS = 60.0
 """Before a mail is tried again that an error of ours has stopped: others have their turn."""
-GUARD_SECONDS = 5.0
-"""How old the guard's look may be when the mail enters ``sending``."""
 
 Hook = Callable[[Claim], Awaitable[None]]
 
@@ -65,6 +64,8 @@ class Sender:
         self.store, self.checker, self.recorder, self.metrics = store, checker, recorder, metrics
         self.smtp, self.pool, self.traces = smtp, SmtpPool(smtp), traces
         self.before_guard, self.on_recorded = before_guard, on_recorded
+        lease = smtp.longest_send_seconds + 30
+        self.commits = Commits(store, checker, recorder, most=smtp.connections, lease=lease)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unavailable: str | None = None
@@ -94,6 +95,7 @@ class Sender:
             try:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
             finally:
+                await self.commits.close()
                 await self.pool.close()
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -146,8 +148,7 @@ class Sender:
             await self._give_back(claim, POLL_SECONDS if outage else FAILED_SECONDS)
 
     async def _one(self, claim: Claim, smtp: Connection) -> None:
-        async with self.store.write() as connection:
-            ready = await self.checker.check(connection, claim)
+        ready = await self.commits.guard(claim)
         if ready is None:
             return
         with span(self.traces, "send mail", traceparent=ready.trace, kind=SpanKind.PRODUCER):
@@ -161,34 +162,20 @@ class Sender:
             async with self.store.write() as connection:
                 await self.checker.refuse(connection, claim, No(broken.reason, DeliveryState.HELD))
             return
-        content = await self.enter_sending(claim, ready, made)
+        content = await self.commits.enter_sending(claim, ready, made)
         faults.reach(faults.Step.AFTER_SENDING)
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, content)
         self.metrics.observe("sending_seconds", time.monotonic() - began, verdict=receipt.verdict)
         self.metrics.count("smtp_answers_total", phase=receipt.phase, answer=receipt.answer)
         faults.reach(faults.Step.AFTER_ANSWER)
-        await self._record(claim, receipt)
+        await self._record(HandedOver(claim, receipt, random.uniform(0.8, 1.2), current_traceparent()))
 
-    async def enter_sending(self, claim: Claim, ready: Ready, made: Made) -> bytes:
-        """The commit before the first byte: the bytes to hand over; ``LostClaimError`` when something has changed."""
-        ids = [each.delivery_id for each in ready.sending.bundle.deliveries]
-        mail, lease = ready.sending, self.smtp.longest_send_seconds + 30
-        async with self.store.write() as connection:
-            await begin_sending(connection, claim, ids, ready.revision, mail.mail_id, mail.tier, lease)
-            if ready.age > GUARD_SECONDS:  # asked here, once nothing is left to wait for
-                raise LostClaimError
-            if claim.again:
-                return await repeat_mail(connection, ready.patient, mail.mail_id)
-            await add_mail(connection, ready.patient, mail, made.content, made.template_version, ready.looked_at)
-        return made.content
-
-    async def _record(self, claim: Claim, receipt: Receipt) -> None:
+    async def _record(self, handed_over: HandedOver) -> None:
         """The answer is known now and nowhere else: try until the store takes it, or the lease calls it uncertain."""
         while True:
             try:
-                async with self.store.write() as connection:
-                    await self.recorder.record(connection, claim, receipt, random.uniform(0.8, 1.2))
+                await self.commits.record(handed_over)
                 self.on_recorded()
                 return
             except Exception as error:

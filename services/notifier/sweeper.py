@@ -9,7 +9,7 @@ from chassis.metrics import Metrics
 from chassis.store import Store, is_outage
 from chassis.supervisor import pause
 from schemas.outcomes import DeliveryState
-from services.notifier.recording import Recorder
+from services.notifier.recording import HandedOver, Recorder
 from services.notifier.smtp import Phase, Receipt, Verdict
 from services.notifier.store.claims import Claim
 from services.notifier.store.releases import expired_sending, release_expired
@@ -70,7 +70,7 @@ class Sweeper:
         """One that can't be recorded holds up no other; the next round tries again."""
         try:
             async with self.store.write() as connection:
-                await self.recorder.record(connection, claim, UNKNOWN)
+                await self.recorder.record(connection, [HandedOver(claim, UNKNOWN)])
             self._found += 1
             self.metrics.count("lease_expiries_total", len(claim.delivery_ids), state=DeliveryState.SENDING)
         except Exception as error:

@@ -67,7 +67,8 @@ class World:
 
     async def fresh(self, key: str) -> Freshness:
         async with self.service.store.read() as connection:
-            return await freshness(connection, self.service.tables.positions, self.group, key, PARTITIONS)
+            found = await freshness(connection, self.service.tables.positions, self.group, [key], PARTITIONS)
+            return found[key]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=PAIRS)

@@ -39,7 +39,8 @@ async def seen(desk: Clinic, truth: Truth = TRUTH) -> Look:
     """At a program that may send two mails an hour."""
     policy = CEDARS.policy.model_copy(update={"volume_per_hour": 2})
     async with desk.notifier.store.read() as connection:
-        return await look(connection, truth, [CEDARS.model_copy(update={"policy": policy})], None, FIRST)
+        key, programs = (truth.tenant, truth.patient_id), [CEDARS.model_copy(update={"policy": policy})]
+        return (await look(connection, {key: truth}, programs, lambda _: None, FIRST))[key]
 
 
 async def test_a_mail_of_eight_days_counts_that_may_have_reached_this_patient_or_address(
@@ -108,7 +109,8 @@ async def test_trials_are_known_only_while_what_is_asked_about_them_is(store_set
 
         async def seen_of() -> object:
             async with desk.notifier.store.read() as connection:
-                return (await look(connection, TRUTH, [], trials, FIRST)).moment.trials
+                [found] = (await look(connection, {("cedars", ME): TRUTH}, [], lambda _: trials, FIRST)).values()
+                return found.moment.trials
 
         assert await seen_of() == trials
         mine = consumer.positions.c.consumer_group == "notifier.requests"

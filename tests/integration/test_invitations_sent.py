@@ -301,7 +301,7 @@ async def test_a_post_between_claim_and_guard_or_after_it_stops_that_very_mail(s
             link = Link("cedars", patient, "k7q2m9")
             await stop_trials(connection, desk.notifier.planner, desk.notifier.sender.checker.master, link)
         with pytest.raises(LostClaimError):
-            await desk.notifier.sender.enter_sending(claimed, ready, make(ready))
+            await desk.notifier.sender.commits.enter_sending(claimed, ready, make(ready))
 
 
 @pytest.mark.parametrize("token", ["a", "mfrggzdfmztwq2lk", "%00", "a" * 5000])

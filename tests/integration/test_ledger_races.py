@@ -161,7 +161,7 @@ async def test_a_claim_that_has_run_out_or_passed_to_another_sends_nothing(store
             assert ready is not None
             await force(desk, update(deliveries).where(deliveries.c.step == "P14D").values(**changed))
             with pytest.raises(LostClaimError):
-                await desk.notifier.sender.enter_sending(claimed, ready, make(ready))
+                await desk.notifier.sender.commits.enter_sending(claimed, ready, make(ready))
             free = {"state": "planned", "lease_token": None, "lease_until": None, "cancel_requested": None}
             await force(desk, update(deliveries).values(**free))
 

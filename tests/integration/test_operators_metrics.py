@@ -100,9 +100,9 @@ async def test_what_a_dead_process_left_is_counted_by_its_state(desk: Clinic, st
     [claim] = await desk.notifier.sender._claim()
     if state == "sending":
         async with desk.notifier.store.write() as connection:
-            ready = await desk.notifier.sender.checker.check(connection, claim)
+            ready = (await desk.notifier.sender.checker.check(connection, [claim])).get(claim.key)
         assert ready is not None
-        await desk.notifier.sender.enter_sending(claim, ready, make(ready))
+        await desk.notifier.sender.commits.enter_sending(claim, ready, make(ready))
     async with desk.notifier.store.write() as connection:
         late = update(deliveries).where(deliveries.c.state == state).values(lease_until=database_now(-1))
         await connection.execute(late)

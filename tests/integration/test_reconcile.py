@@ -106,9 +106,9 @@ async def test_claimed_and_sending_are_in_the_sum_without_a_row_of_history(desk:
     [claim] = await desk.notifier.sender._claim()
     assert (await look(desk)).balanced
     async with desk.notifier.store.write() as connection:
-        ready = await desk.notifier.sender.checker.check(connection, claim)
+        ready = (await desk.notifier.sender.checker.check(connection, [claim])).get(claim.key)
     assert ready is not None
-    await desk.notifier.sender.enter_sending(claim, ready, make(ready))
+    await desk.notifier.sender.commits.enter_sending(claim, ready, make(ready))
     assert {row.state for row in await desk.rows()} == {"sent", "sending", "planned"}
     assert (await look(desk)).balanced
 

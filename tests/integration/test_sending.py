@@ -187,11 +187,11 @@ async def test_a_change_after_the_guard_has_looked_takes_the_mail_back(store_set
         async with desk.notifier.store.write() as connection:
             [claim] = await claim_due(connection, FIRST, new_id(), 1)
         async with desk.notifier.store.write() as connection:
-            ready = await sender.checker.check(connection, claim)
+            ready = (await sender.checker.check(connection, [claim])).get(claim.key)
         assert ready is not None
         await desk.hear(desk.patient(patient, status=PatientStatus.DECEASED))
         with pytest.raises(LostClaimError):
-            await sender.enter_sending(claim, ready, make(ready))
+            await sender.commits.enter_sending(claim, ready, make(ready))
         assert (await one(desk, "P14D")).state == "claimed"
 
 

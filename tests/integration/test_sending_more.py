@@ -11,11 +11,11 @@ from chassis.store import database_now
 from schemas.appointment import AppointmentStatus
 from schemas.outcomes import DeliveryState
 from schemas.protected import Protected
+from services.notifier.commits import GUARD_SECONDS
 from services.notifier.domain import Reason
 from services.notifier.guard import No
 from services.notifier.making import BrokenMailError, make
 from services.notifier.programs import apply
-from services.notifier.sender import GUARD_SECONDS
 from services.notifier.store.claims import LostClaimError
 from services.notifier.tables import consumer, deliveries, mails, patients
 from tests.support.clinic import Clinic, clinic, new_id
@@ -167,7 +167,7 @@ async def test_a_guard_that_has_looked_too_long_ago_lets_nothing_out(store_setti
         assert ready is not None
         old = replace(ready, at=ready.at - GUARD_SECONDS - 1)
         with pytest.raises(LostClaimError):
-            await desk.notifier.sender.enter_sending(claimed, old, make(ready))
+            await desk.notifier.sender.commits.enter_sending(claimed, old, make(ready))
         assert (await one(desk, "P14D")).state == "claimed"
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from chassis.settings import StoreSettings
 from services.notifier.checks import Ready
 from services.notifier.making import make
+from services.notifier.recording import HandedOver
 from services.notifier.sender import Hook, nothing
 from services.notifier.smtp import Phase, Receipt, Verdict
 from services.notifier.store.claims import Claim, claim_due, claim_uncertain
@@ -95,19 +96,19 @@ async def claim_again(desk: Clinic) -> Claim:
 
 async def check(desk: Clinic, claimed: Claim) -> Ready | None:
     async with desk.notifier.store.write() as connection:
-        return await desk.notifier.sender.checker.check(connection, claimed)
+        return (await desk.notifier.sender.checker.check(connection, [claimed])).get(claimed.key)
 
 
 async def hand_over(desk: Clinic, claimed: Claim) -> None:
     """As far as the commit before the first byte."""
     ready = await check(desk, claimed)
     assert ready is not None
-    await desk.notifier.sender.enter_sending(claimed, ready, make(ready))
+    await desk.notifier.sender.commits.enter_sending(claimed, ready, make(ready))
 
 
 async def record(desk: Clinic, claimed: Claim, receipt: Receipt) -> None:
     async with desk.notifier.store.write() as connection:
-        await desk.notifier.sender.recorder.record(connection, claimed, receipt)
+        await desk.notifier.sender.recorder.record(connection, [HandedOver(claimed, receipt)])
 
 
 async def open_items(desk: Clinic) -> set[str]:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import pytest
+
 from chassis.settings import KafkaSettings
 
 Server = Literal["kafka", "postgres"]
@@ -62,16 +64,27 @@ class Pair:
 
 @contextmanager
 def own_pair() -> Iterator[Pair]:
-    """A pair, gone at the end, with what was left of it.
-
-    A connection whose server died while it was being made is let go unclosed below us; found later, it would fail
-    whatever test runs then.
-    """
+    """A pair, gone at the end."""
     pair = Pair()
     try:
         yield pair
     finally:
         pair.reset()
+        _gone.append(pair)
+
+
+_gone: list[Pair] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """A connection whose server died while it was being made is let go unclosed below us.
+
+    Nobody holds it once its loop is closed; found later, it would fail whatever test runs then.
+    """
+    yield
+    if _gone:
+        _gone.clear()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()

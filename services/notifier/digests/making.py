@@ -18,7 +18,7 @@ from services.notifier.programs import AppliedPrograms
 from services.notifier.projection import hash_of
 from services.notifier.render import Words, bodies, headers, words
 from services.notifier.smtp.transfer import Transfer
-from services.notifier.store.moments import is_suppressed
+from services.notifier.store.moments import suppressed
 from services.notifier.store.pauses import get_paused
 from services.notifier.template_set import DEFAULT_LOCALE, TemplateSet, template_set
 
@@ -41,7 +41,7 @@ class Maker:
             return Reason.PROGRAM_INCOMPLETE
         if (program.public_code, None) in await get_paused(connection, tenant):
             return Reason.PROGRAM_PAUSED
-        return Reason.SUPPRESSED if await is_suppressed(connection, tenant, self.address_hash(request)) else program
+        return Reason.SUPPRESSED if await suppressed(connection, [(tenant, self.address_hash(request))]) else program
 
     def address_hash(self, request: DigestRequest) -> str:
         return hash_of(self.address_key, request.to)

@@ -64,7 +64,8 @@ def router(resources: Resources) -> APIRouter:
             changes = _read(request, mine)
             truth, ledger = await _stored(connection, resources, staff, request.patient_id)
             after = await _applied(connection, resources, truth, changes, now)
-            seen = (await look(connection, after, None, resources.catalogue.of(staff.tenant), now)).moment
+            key = (staff.tenant, request.patient_id)
+            seen = (await look(connection, {key: after}, (), resources.catalogue.of, now))[key].moment
         made = make_preview(after, ledger, programs, now, Seen(seen.sent, seen.suppressed, seen.trials))
         return shown(made, mine.keys())
 

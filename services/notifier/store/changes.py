@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.tracing import current_traceparent
+from chassis.tracing import continuing, current_traceparent
 from schemas.outcomes import DeliveryState
 from services.notifier.difference import Changes
 from services.notifier.domain import Delivery, Ledger, Reason, Wanted
@@ -20,10 +20,14 @@ S = DeliveryState
 
 @dataclass(slots=True)
 class Written:
-    """What became of one patient's deliveries. ``ended`` holds each outcome's version too; falsy: nothing changed."""
+    """What became of one patient's deliveries. ``ended`` holds each outcome's version too; falsy: nothing changed.
+
+    ``trace`` is the ``traceparent`` of what changed them, where that isn't the transaction's own.
+    """
 
     all: list[Delivery] = field(default_factory=list)
     ended: list[tuple[Delivery, int]] = field(default_factory=list)
+    trace: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -46,13 +50,19 @@ async def write_changes(
     changes: Mapping[PatientKey, Changes],
     ledgers: Mapping[PatientKey, Ledger],
     now: datetime,
+    already: Mapping[PatientKey, Written],
 ) -> dict[PatientKey, Written]:
-    """Write every patient's changes at civil time ``now``; returns what each one's deliveries became."""
+    """Write every patient's changes at civil time ``now``; returns what each one's deliveries became.
+
+    That is added to what the transaction has ``already`` written, and belongs to the same trace.
+    """
     rows, written = _Statements(), {}
     versions = await next_outcome_versions(connection, [each for its in changes.values() for each in _ending(its)])
     for key, its in changes.items():
         before = {each.delivery_id: each for each in ledgers[key].deliveries}
-        written[key] = _one(key, its, before, versions, rows, now)
+        written[key] = already.get(key) or Written()
+        with continuing(written[key].trace):
+            _one(key, its, before, versions, rows, written[key], now)
     await add_deliveries(connection, rows.add)
     await change_deliveries(connection, rows.move)
     await change_deliveries(connection, rows.reopen)
@@ -72,9 +82,9 @@ def _one(
     before: Mapping[str, Delivery],
     versions: Mapping[str, int],
     rows: _Statements,
+    written: Written,
     now: datetime,
-) -> Written:
-    written = Written()
+) -> None:
 
     def end(old: Delivery, state: S, reason: Reason | None) -> None:
         version = versions[old.delivery_id]
@@ -117,7 +127,6 @@ def _one(
     for missed in its.miss:
         end(before[missed], S.MISSED, before[missed].reason)
     rows.request += [{"delivery_id": c.delivery_id, "cancel_requested": c.reason} for c in its.request_cancel]
-    return written
 
 
 def _moved(old: Delivery, wanted: Wanted) -> Delivery:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import literal, select, tuple_, update
+from sqlalchemy import bindparam, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.store import database_now
@@ -109,39 +109,58 @@ class LostClaimError(Exception):
     """What the guard saw is no longer so: roll back, give back, look again."""
 
 
-async def begin_sending(
-    connection: AsyncConnection,
-    claim: Claim,
-    ids: Sequence[str],
-    revision: int,
-    mail_id: str,
-    tier: int,
-    seconds: float,
-) -> None:
-    """``claimed → sending`` for all of ``ids``; ``LostClaimError`` unless token, revision and state are as they were.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A mail about to enter ``sending``: of the claim's deliveries those in ``ids``, guarded at this revision."""
+
+    claim: Claim
+    ids: tuple[str, ...]
+    revision: int
+    mail_id: str
+    tier: int
+
+
+async def still_ours(connection: AsyncConnection, starts: Sequence[Start]) -> set[Claim]:
+    """Whose token, revision and state are as the guard saw them; their patients' rows are locked."""
+    keys = sorted({each.claim.key for each in starts})
+    rows = await connection.execute(
+        select(patients.c.tenant, patients.c.patient_id, patients.c.revision)
+        .where(tuple_(patients.c.tenant, patients.c.patient_id).in_(keys))
+        .order_by(patients.c.tenant, patients.c.patient_id)
+        .with_for_update()
+    )
+    revisions = {(row.tenant, row.patient_id): row.revision for row in rows}
+    rows = await connection.execute(
+        select(deliveries.c.delivery_id, deliveries.c.lease_token, deliveries.c.state).where(
+            deliveries.c.delivery_id.in_(sorted(each for start in starts for each in start.ids)),
+            deliveries.c.lease_until > database_now(),
+            deliveries.c.cancel_requested.is_(None),
+        )
+    )
+    held = {row.delivery_id: (row.lease_token, row.state) for row in rows}
+    return {
+        each.claim
+        for each in starts
+        if revisions.get(each.claim.key) == each.revision
+        and {held.get(i) for i in each.ids} == {(each.claim.token, S.UNCERTAIN if each.claim.again else S.CLAIMED)}
+    }
+
+
+async def begin_sending(connection: AsyncConnection, starts: Sequence[Start], seconds: float) -> None:
+    """``claimed → sending`` for what is ``still_ours``, in the same transaction.
 
     The lease lasts ``seconds``: longer than the server may take to answer.
     """
-    tenant, patient_id = claim.key
-    mine = (patients.c.tenant == tenant) & (patients.c.patient_id == patient_id)
-    held = await connection.execute(select(patients.c.revision).where(mine).with_for_update())
-    moved = await connection.execute(
-        update(deliveries)
-        .where(
-            deliveries.c.delivery_id.in_(ids),
-            deliveries.c.lease_token == claim.token,
-            deliveries.c.lease_until > database_now(),
-            deliveries.c.state == (S.UNCERTAIN if claim.again else S.CLAIMED),
-            deliveries.c.cancel_requested.is_(None),
+    begun = {
+        "state": S.SENDING,
+        "mail_id": bindparam("mail"),
+        "tier": bindparam("at_tier"),
+        "entered_sending": True,
+        "attempts": deliveries.c.attempts + 1,
+        "lease_until": database_now(seconds),
+    }
+    rows = [{"of": i, "mail": each.mail_id, "at_tier": each.tier} for each in starts for i in each.ids]
+    if rows:
+        await connection.execute(
+            update(deliveries).where(deliveries.c.delivery_id == bindparam("of")).values(begun), rows
         )
-        .values(
-            state=S.SENDING,
-            mail_id=mail_id,
-            tier=tier,
-            entered_sending=True,
-            attempts=deliveries.c.attempts + 1,
-            lease_until=database_now(seconds),
-        )
-    )
-    if held.scalar_one() != revision or moved.rowcount != len(ids):
-        raise LostClaimError

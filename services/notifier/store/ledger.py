@@ -1,7 +1,7 @@
 """The ledger: every delivery ever planned, each change of its state, and what patients were told of their visits."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from services.notifier.store.claims import Claim
 from services.notifier.store.patients import PatientKey
 from services.notifier.tables import arming, deliveries, history, told
 
+S = DeliveryState
 _PATIENT = tuple_(deliveries.c.tenant, deliveries.c.patient_id)
 _VIEW = (
     deliveries.c.delivery_id, deliveries.c.dedup_key, deliveries.c.kind, deliveries.c.program, deliveries.c.state,
@@ -79,34 +80,34 @@ class ClaimedRow:
     called_off: bool
 
 
-async def get_claimed(connection: AsyncConnection, claim: Claim) -> list[ClaimedRow]:
-    """The claim's deliveries that are still its own, the most important first."""
-    return await _under(connection, claim, DeliveryState.UNCERTAIN if claim.again else DeliveryState.CLAIMED)
+async def get_claimed(connection: AsyncConnection, claims: Iterable[Claim]) -> dict[PatientKey, list[ClaimedRow]]:
+    """The claims' deliveries that are still their own, each patient's most important first."""
+    return await _under(connection, {each: {S.UNCERTAIN if each.again else S.CLAIMED} for each in claims})
 
 
-async def get_sending(connection: AsyncConnection, claim: Claim, *, late: bool = False) -> list[ClaimedRow]:
-    """The claim's deliveries that are on their way; ``late``: also those called uncertain since."""
-    called = [DeliveryState.UNCERTAIN] if late else []
-    return await _under(connection, claim, DeliveryState.SENDING, *called)
+async def get_sending(
+    connection: AsyncConnection, claims: Iterable[Claim], late: Container[Claim] = ()
+) -> dict[PatientKey, list[ClaimedRow]]:
+    """The claims' deliveries that are on their way; of those in ``late`` also what was called uncertain since."""
+    return await _under(connection, {each: {S.SENDING, *([S.UNCERTAIN] if each in late else [])} for each in claims})
 
 
-async def _under(connection: AsyncConnection, claim: Claim, *states: DeliveryState) -> list[ClaimedRow]:
+async def _under(
+    connection: AsyncConnection, states: Mapping[Claim, Container[DeliveryState]]
+) -> dict[PatientKey, list[ClaimedRow]]:
+    """Of each claim what its token still holds, in one of its states."""
+    claims = {delivery_id: claim for claim in states for delivery_id in claim.delivery_ids}
     beside = [deliveries.c[name] for name in ("zone", "asks_left", "attempts", "trace", "cancel_requested")]
-    rows = await connection.execute(
-        select(*_VIEW, *beside)
-        .where(
-            deliveries.c.delivery_id.in_(claim.delivery_ids),
-            deliveries.c.lease_token == claim.token,
-            deliveries.c.state.in_(states),
-        )
-        .order_by(deliveries.c.priority, deliveries.c.due_at)
-    )
-    return [
-        ClaimedRow(
-            as_delivery(row), row.zone, row.asks_left, row.attempts, row.trace, row.cancel_requested is not None
-        )
-        for row in rows
-    ]  # fmt: skip
+    query = select(*_VIEW, *beside, deliveries.c.lease_token).where(deliveries.c.delivery_id.in_(sorted(claims)))
+    found: defaultdict[PatientKey, list[ClaimedRow]] = defaultdict(list)
+    for row in await connection.execute(query.order_by(deliveries.c.priority, deliveries.c.due_at)):
+        claim = claims[row.delivery_id]
+        if row.lease_token != claim.token or row.state not in states[claim]:
+            continue
+        called_off = row.cancel_requested is not None
+        one = ClaimedRow(as_delivery(row), row.zone, row.asks_left, row.attempts, row.trace, called_off)
+        found[claim.key].append(one)
+    return found
 
 
 async def next_outcome_versions(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """What the guard looks at beside truth and ledger, read in the guard's own transaction."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.freshness import freshness
@@ -16,6 +17,7 @@ from schemas.topics import TOPICS
 from services.notifier.domain import KnownTrial, Truth
 from services.notifier.guard import Moment, SentMail
 from services.notifier.smtp import Verdict
+from services.notifier.store.patients import PatientKey
 from services.notifier.store.pauses import get_paused
 from services.notifier.tables import consumer, mails, suppressions
 
@@ -54,46 +56,73 @@ class Look:
 
 async def look(
     connection: AsyncConnection,
-    truth: Truth,
-    programs: Iterable[Program] | None,
-    trials: Mapping[str, KnownTrial] | None,
+    truths: Mapping[PatientKey, Truth],
+    programs: Iterable[Program],
+    trials: Callable[[str], Mapping[str, KnownTrial] | None],
     now: datetime,
-) -> Look:
-    """Everything the guard needs for one patient's deliveries of these programs, at civil time ``now``."""
-    address = truth.patient.email_hash if truth.patient else None
-    fresh = await freshness(connection, consumer.positions, GROUP, truth.patient_id, TOPICS[INTAKE_EVENTS].partitions)
-    asked = await freshness(connection, consumer.positions, REQUESTS, truth.patient_id)
-    moment = Moment(
-        now=now,
-        sent=await _sent(connection, truth, address, now),
-        stale_truth=fresh.is_stale(),
-        trials=None if asked.is_behind() else trials,
-        paused=await get_paused(connection, truth.tenant),
-        suppressed=address is not None and await is_suppressed(connection, truth.tenant, address),
-    )
-    return Look(moment, await _breakers(connection, programs or (), now), fresh.caught_up_at, fresh.fresh_as_of)
+) -> dict[PatientKey, Look]:
+    """Everything the guard needs for these patients' deliveries of these programs, at civil time ``now``.
 
-
-async def _sent(connection: AsyncConnection, truth: Truth, address: str | None, now: datetime) -> tuple[SentMail, ...]:
-    """Mails that may have reached this patient or this address lately."""
-    mine = (mails.c.patient_id == truth.patient_id) | (mails.c.address_hash == (address or ""))
-    rows = await connection.execute(
-        select(mails.c.kind, mails.c.sending_at).where(
-            mails.c.tenant == truth.tenant, mine, _REACHED, mails.c.sending_at > now - LOOK_BACK
+    ``trials`` is what is known of a tenant's trials, None while it isn't.
+    """
+    ids, partitions = {patient_id for _, patient_id in truths}, TOPICS[INTAKE_EVENTS].partitions
+    fresh = await freshness(connection, consumer.positions, GROUP, ids, partitions)
+    asked = await freshness(connection, consumer.positions, REQUESTS, ids)
+    breakers = await _breakers(connection, programs, now)
+    paused = {tenant: await get_paused(connection, tenant) for tenant in sorted({tenant for tenant, _ in truths})}
+    addresses = {key: truth.patient.email_hash if truth.patient else None for key, truth in truths.items()}
+    sent = await _sent(connection, addresses, now)
+    refusing = await suppressed(connection, [(key[0], address) for key, address in addresses.items() if address])
+    looks = {}
+    for (tenant, patient_id), address in addresses.items():
+        at = fresh[patient_id]
+        moment = Moment(
+            now=now,
+            sent=tuple(sent[tenant, patient_id]),
+            stale_truth=at.is_stale(),
+            trials=None if asked[patient_id].is_behind() else trials(tenant),
+            paused=paused[tenant],
+            suppressed=(tenant, address) in refusing,
         )
-    )
-    return tuple(SentMail(Kind(row.kind), row.sending_at) for row in rows)
+        looks[tenant, patient_id] = Look(moment, breakers, at.caught_up_at, at.fresh_as_of)
+    return looks
+
+
+async def _sent(
+    connection: AsyncConnection, addresses: Mapping[PatientKey, str | None], now: datetime
+) -> dict[PatientKey, list[SentMail]]:
+    """Mails that may have reached each patient, or the address, lately."""
+    mine = mails.c.patient_id.in_(sorted({patient_id for _, patient_id in addresses}))
+    theirs = mails.c.address_hash.in_(sorted({address for address in addresses.values() if address}))
+    tenants = sorted({tenant for tenant, _ in addresses})
+    columns = (mails.c.tenant, mails.c.patient_id, mails.c.address_hash, mails.c.kind, mails.c.sending_at)
+    recent = mails.c.tenant.in_(tenants) & (mails.c.sending_at > now - LOOK_BACK) & _REACHED
+    found: dict[PatientKey, list[SentMail]] = {key: [] for key in addresses}
+    at_address: defaultdict[tuple[str, str], list[PatientKey]] = defaultdict(list)
+    for key, address in addresses.items():
+        if address:
+            at_address[key[0], address].append(key)
+    for row in await connection.execute(select(*columns).where(recent, mine | theirs)):
+        reached = {(row.tenant, row.patient_id), *at_address.get((row.tenant, row.address_hash), ())}
+        for key in reached & found.keys():
+            found[key].append(SentMail(Kind(row.kind), row.sending_at))
+    return found
 
 
 async def _breakers(connection: AsyncConnection, programs: Iterable[Program], now: datetime) -> frozenset[str]:
     """Those of the programs that have sent more in the last hour than anybody expected."""
     bounds = {each.public_code: each.policy.volume_per_hour for each in programs}
+    if not bounds:
+        return frozenset()
     recent = mails.c.program.in_(sorted(bounds)) & (mails.c.sending_at > now - timedelta(hours=1)) & _REACHED
     query = select(mails.c.program, func.count()).where(recent).group_by(mails.c.program)
     return frozenset(code for code, sent in await connection.execute(query) if sent >= bounds[code])
 
 
-async def is_suppressed(connection: AsyncConnection, tenant: str, address: str) -> bool:
-    """Whether the address with this keyed hash refused mail for good."""
-    row = (suppressions.c.tenant == tenant) & (suppressions.c.address_hash == address)
-    return (await connection.execute(select(suppressions.c.since).where(row))).first() is not None
+async def suppressed(connection: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Those that refused mail for good, of these tenants' addresses, each as its keyed hash."""
+    key = tuple_(suppressions.c.tenant, suppressions.c.address_hash)
+    rows = await connection.execute(
+        select(suppressions.c.tenant, suppressions.c.address_hash).where(key.in_(sorted(set(addresses))))
+    )
+    return frozenset((row.tenant, row.address_hash) for row in rows)

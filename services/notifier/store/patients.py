@@ -134,13 +134,17 @@ async def record_plans(connection: AsyncConnection, planned: Sequence[tuple[Lock
     await connection.execute(update(patients).where(mine).values(values), rows)
 
 
-async def bump_revision(connection: AsyncConnection, patient: Locked, *, plan_changed: bool) -> None:
-    """A new revision for a patient whose row the transaction holds."""
-    await connection.execute(
-        update(patients)
-        .where(patients.c.tenant == patient.tenant, patients.c.patient_id == patient.patient_id)
-        .values(revision=patient.revision + 1, plan_version=patient.plan_version + int(plan_changed))
-    )
+async def bump_revisions(connection: AsyncConnection, changed: Sequence[tuple[Locked, bool]]) -> None:
+    """A new revision for patients whose rows the transaction holds; the second is whether the plan changed."""
+    if not changed:
+        return
+    mine = (patients.c.tenant == bindparam("k_tenant")) & (patients.c.patient_id == bindparam("k_patient"))
+    values = {
+        "revision": patients.c.revision + 1,
+        "plan_version": patients.c.plan_version + bindparam("changed"),
+    }
+    rows = [{"k_tenant": p.tenant, "k_patient": p.patient_id, "changed": int(plan)} for p, plan in changed]
+    await connection.execute(update(patients).where(mine).values(values), rows)
 
 
 async def get_replannable(
