@@ -18,7 +18,8 @@ class Together(Generic[A, R]):
     """``work`` gets what was asked for, ``most`` at a time and no two with the same ``key``, and answers in that order.
 
     An answer that is an exception is raised where it was asked for. When ``work`` itself raises, each is tried alone,
-    so that one that can't be done costs the others nothing; unless the store is away: then all hear of it.
+    so that one that can't be done costs the others nothing; unless the store is away: then all hear of it. A round
+    waits ``gather_seconds`` for company.
     """
 
     def __init__(
@@ -26,8 +27,9 @@ class Together(Generic[A, R]):
         work: Callable[[Sequence[A]], Awaitable[Sequence[R | Exception]]],
         key: Callable[[A], Hashable],
         most: int,
+        gather_seconds: float = 0.0,
     ) -> None:
-        self._work, self._key, self._most = work, key, most
+        self._work, self._key, self._most, self._gather_seconds = work, key, most, gather_seconds
         self._asked: list[tuple[A, asyncio.Future[R]]] = []
         self._rounds: asyncio.Task[None] | None = None
 
@@ -48,6 +50,7 @@ class Together(Generic[A, R]):
     async def _go_round(self) -> None:
         try:
             while self._asked:
+                await asyncio.sleep(self._gather_seconds)
                 await self._round(self._next())
         finally:
             self._rounds = None

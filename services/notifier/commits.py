@@ -18,6 +18,9 @@ from services.notifier.store.mails import add_mails, first_attempt, repeat_mail
 GUARD_SECONDS = 5.0
 """How old the guard's look may be when the mail enters ``sending``."""
 
+GATHER_SECONDS = 0.005
+"""Servers' answers come one by one: recorded together, their senders also claim, guard and enter together."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
@@ -41,7 +44,7 @@ class Commits:
         self._store, self._checker, self._recorder, self._lease = store, checker, recorder, lease
         self._guarding = Together[Claim, Ready | None](self._guard, lambda claim: claim.key, most)
         self._entering = Together[_Finished, bytes](self._enter, lambda mail: mail.claim.key, most)
-        self._recording = Together[HandedOver, None](self._record, lambda mail: mail.claim.key, most)
+        self._recording = Together[HandedOver, None](self._record, lambda mail: mail.claim.key, most, GATHER_SECONDS)
 
     async def guard(self, claim: Claim) -> Ready | None:
         """The claim's first mail that may go out now."""

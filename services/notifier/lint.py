@@ -94,7 +94,8 @@ def _words(text: str) -> str:
     """The text as words: compatibility forms and invisible characters gone, lower case, a space around each."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-        text = text.translate({ord(each): None for each in set(text) if unicodedata.category(each) == "Cf"})
+        for each in (each for each in set(text) if unicodedata.category(each) == "Cf"):
+            text = text.replace(each, "")
     return f" {_GAP.sub(' ', text.casefold())} "
 
 
