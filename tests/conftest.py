@@ -12,7 +12,13 @@ from hypothesis import HealthCheck, settings
 from chassis import logs
 from chassis.settings import LogLevel, ObservabilitySettings
 
-pytest_plugins = ["tests.support.scheduling", "tests.support.stores", "tests.support.kafka", "tests.support.servers"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.kafka",
+    "tests.support.scheduling",
+    "tests.support.servers",
+    "tests.support.stores",
+]
 
 # Other tests and servers take the machine meanwhile, so how long an example takes says nothing.
 patient = settings(

@@ -11,7 +11,7 @@ from standalone.demo.pages import add_demo_pages
 from standalone.demo.show import Show
 from standalone.demo.story import civil
 from standalone.web import server, with_mailbox
-from tests.support.browser import HAS_CHROMIUM, browser, page  # noqa: F401 - fixtures
+from tests.support.browser import HAS_CHROMIUM
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not HAS_CHROMIUM, reason="no Chromium"), pytest.mark.timeout(180)]
 
@@ -33,7 +33,7 @@ async def demo_page(folder: Path) -> AsyncIterator[tuple[Show, str]]:
         await show.close()
 
 
-async def test_the_page_tells_the_story_and_why(page: Page, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+async def test_the_page_tells_the_story_and_why(page: Page, tmp_path: Path) -> None:
     complaints, outside = watch(page)
     async with demo_page(tmp_path) as (show, url):
         await page.goto(url)
@@ -64,7 +64,7 @@ async def test_the_page_tells_the_story_and_why(page: Page, tmp_path: Path) -> N
         assert not outside
 
 
-async def test_the_page_shows_trials_and_why_somebody_matches(page: Page, tmp_path: Path) -> None:  # noqa: F811
+async def test_the_page_shows_trials_and_why_somebody_matches(page: Page, tmp_path: Path) -> None:
     complaints, outside = watch(page)
     async with demo_page(tmp_path) as (show, url):
         while show.driver.clock.now() < civil("2027-03-04 14:00"):
@@ -96,7 +96,7 @@ async def test_the_page_shows_trials_and_why_somebody_matches(page: Page, tmp_pa
 
 
 async def test_mail_waits_while_smtp_is_stopped_and_the_story_starts_again(
-    page: Page,  # noqa: F811 - the fixture
+    page: Page,
     tmp_path: Path,
 ) -> None:
     async with demo_page(tmp_path) as (show, url):
@@ -117,7 +117,7 @@ async def test_mail_waits_while_smtp_is_stopped_and_the_story_starts_again(
         assert show.driver.system.folder.name == "run-2"
 
 
-def watch(page: Page) -> tuple[list[str], list[str]]:  # noqa: F811 - the fixture
+def watch(page: Page) -> tuple[list[str], list[str]]:
     """What the browser complains of (its policy included), and requests to other hosts."""
     complaints: list[str] = []
     outside: list[str] = []

@@ -13,10 +13,9 @@ from fastapi import FastAPI
 from playwright.async_api import Page
 
 from standalone.mailbox import Mailbox, router
-from tests.support.browser import DESK, PHONE, browser, page
+from tests.support.browser import DESK, PHONE
 from tests.support.eventually import eventually
 
-__all__ = ["browser", "page"]
 pytestmark = pytest.mark.browser
 
 HOSTILE = """<!doctype html><html><head><title>x</title></head><body>

@@ -17,11 +17,9 @@ from services.notifier.digest_mail import DIGEST
 from services.notifier.digests.making import say
 from services.notifier.render import render
 from services.notifier.template_set import template_set
-from tests.support.browser import browser
 from tests.support.digest_mails import MAIL as DIGEST_MAIL
 from tests.support.mails import KINDS, a_mail, every_shape
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.browser
 
 SHAPES = every_shape()

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.test_demo_page import watch
-from tests.support.browser import DESK, HAS_CHROMIUM, browser, page  # noqa: F401 - fixtures
+from tests.support.browser import DESK, HAS_CHROMIUM
 from tests.support.coordinating import CVF
 from tests.support.trials_page import sign_in, trials_page
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(not HAS_CHROMIUM, reason="
 ASKED = '{"fact": "ichd-3-met", "op": "eq", "value": true}'
 
 
-async def test_counts_follow_the_draft_while_it_is_edited(page: Page, tmp_path: Path) -> None:  # noqa: F811
+async def test_counts_follow_the_draft_while_it_is_edited(page: Page, tmp_path: Path) -> None:
     complaints, outside = watch(page)
     async with trials_page(tmp_path) as (room, url):
         await sign_in(page, url, room.tokens["ana"])
@@ -42,7 +42,7 @@ async def test_counts_follow_the_draft_while_it_is_edited(page: Page, tmp_path: 
         assert not outside
 
 
-async def test_a_match_opens_in_place_with_its_signs_and_sentences(page: Page, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_match_opens_in_place_with_its_signs_and_sentences(page: Page, tmp_path: Path) -> None:
     complaints, outside = watch(page)
     async with trials_page(tmp_path) as (room, url):
         await sign_in(page, url, room.tokens["bo"])
@@ -61,7 +61,7 @@ async def test_a_match_opens_in_place_with_its_signs_and_sentences(page: Page, t
         assert not outside
 
 
-async def test_without_scripts_everything_is_still_there(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+async def test_without_scripts_everything_is_still_there(browser: Browser, tmp_path: Path) -> None:
     context = await browser.new_context(
         viewport={"width": DESK["width"], "height": DESK["height"]}, java_script_enabled=False
     )
@@ -81,7 +81,7 @@ async def test_without_scripts_everything_is_still_there(browser: Browser, tmp_p
     await context.close()
 
 
-async def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+async def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.async_playwright")
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     async with trials_page(tmp_path) as (room, url):

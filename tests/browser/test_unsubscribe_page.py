@@ -14,10 +14,9 @@ from chassis.http_server import HttpServer
 from chassis.settings import HttpSettings, StoreSettings
 from services.notifier.links import Link
 from tests.browser.test_mails import CONTRAST
-from tests.support.browser import DESK, PHONE, browser, page
+from tests.support.browser import DESK, PHONE
 from tests.support.clinic import Clinic, clinic, new_id
 
-__all__ = ["browser", "page"]
 pytestmark = pytest.mark.browser
 NO_SMTP = 1
 

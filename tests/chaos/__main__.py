@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -40,13 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--kills", type=int, default=200, help="how many services die at random")
     parser.add_argument("--short", action="store_true", help="five kills, and outages of seconds")
-    parser.add_argument("--away", type=float, help="for how many seconds a server stays away: 600, in short 10")
+    parser.add_argument("--away", type=float, help="for how many seconds a server stays away: 600, in short 5")
     parser.add_argument("--only", nargs="+", default=[""], help="faults whose name holds one of these")
     parser.add_argument("--json", type=Path, default=JSON, help="where the report goes")
     asked = parser.parse_args(arguments)
     planned = short() if asked.short else faults(asked.kills)
     chosen = [each for each in planned if any(part in each.name for part in asked.only)]
-    away = asked.away or (10.0 if asked.short else 600.0)
+    away = asked.away or (5.0 if asked.short else 600.0)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what the broker refuses meanwhile, each time
     began = time.monotonic()
     rows = asyncio.run(run(chosen, away=away))
     seconds = time.monotonic() - began

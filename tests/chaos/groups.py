@@ -13,7 +13,7 @@ from schemas.registry import INTAKE_EVENTS
 from schemas.topics import TOPICS
 from tests.chaos.log import PLACES
 from tests.chaos.rounds import Fault, Scene
-from tests.chaos.site import PATIENCE, SERVICES
+from tests.chaos.site import PATIENCE, SERVICES, Site
 from tests.support.eventually import eventually
 from tests.support.processes import Service
 
@@ -26,18 +26,20 @@ POISON_EVERY = 100
 
 
 async def rolling_restart(scene: Scene) -> str:
-    """Two instances of each service; each is stopped in order and started again, one after another."""
+    """Two instances of each service; of each, one is stopped in order and started again, and then the other."""
     site = scene.site
     await asyncio.gather(*(site.start(each, "b") for each in SERVICES))
     await site.reading()
-    for service in SERVICES:
-        for instance in ("a", "b"):
-            assert await site.instances[f"{service}-{instance}"].stop() == 0
-            await site.start(service, instance)
+    for instance in ("a", "b"):
+        await asyncio.gather(*(_renewed(site, each, instance) for each in SERVICES))
     await site.reading()
-    for service in SERVICES:
-        await site.retire(service, "b")
+    await asyncio.gather(*(site.retire(each, "b") for each in SERVICES))
     return "two instances of each, all six restarted"
+
+
+async def _renewed(site: Site, service: Service, instance: str) -> None:
+    assert await site.instances[f"{service}-{instance}"].stop() == 0
+    await site.start(service, instance)
 
 
 async def rebalance(scene: Scene) -> str:

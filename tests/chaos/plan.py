@@ -26,12 +26,9 @@ def faults(times: int) -> list[Fault]:
 def short() -> list[Fault]:
     """Five kills and each fault once, several in a round, with outages of seconds."""
     return [
-        Fault("no fault", _nothing),
-        *kills.kills(5),
-        kills.EACH_POINT,
-        together("broker", *outages.SERVERS[:3]),
-        together("store", *outages.SERVERS[3:], *disk.DISK),
-        together("mail server and lines", *outages.MAIL, *outages.LINES),
-        together("restarts and rebalances", *groups.RESTARTS),
-        together("clock and log", *groups.LOG),
+        together("deaths", [*kills.kills(5), kills.EACH_POINT]),
+        together("broker", outages.SERVERS[:3]),
+        together("store", [*outages.SERVERS[3:], *disk.DISK]),
+        together("mail server; restarts and rebalances", outages.MAIL, groups.RESTARTS),
+        together("lines; clock and log", [*outages.LINES, *groups.LOG]),
     ]

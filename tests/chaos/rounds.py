@@ -53,13 +53,21 @@ class Row:
     skipped: str = ""
 
 
-def together(name: str, *faults: Fault) -> Fault:
-    """One after another in one round: less load and less to wait for. What can't be done here is left out."""
+def together(name: str, *tracks: Sequence[Fault]) -> Fault:
+    """In one round: less load and less to wait for. Those of a track one after another, the tracks at the same time.
+
+    What can't be done here is left out.
+    """
 
     async def strike(scene: Scene) -> str:
-        return "; ".join([f"{each.name}: {each.skip() or await each.strike(scene)}" for each in faults])
+        notes = await asyncio.gather(*(_one_after_another(scene, each) for each in tracks))
+        return "; ".join(note for its in notes for note in its)
 
     return Fault(name, strike)
+
+
+async def _one_after_another(scene: Scene, faults: Sequence[Fault]) -> list[str]:
+    return [f"{each.name}: {each.skip() or await each.strike(scene)}" for each in faults]
 
 
 async def play(scene: Scene, fault: Fault) -> Row:
