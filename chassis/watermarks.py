@@ -73,10 +73,10 @@ class Watermarks:
         self._due, self._partitions, self.lag = 0.0, 0, None
 
     async def reading_from(self, positions: Mapping[TopicPartition, int]) -> bool:
-        """Before records from there on are stored: False if they are a new broker's. Raises what the store does."""
+        """Before records are stored: False if they are a new broker's, or read again. Raises what the store does."""
         if all(at >= self._stood.get(each.partition, 0) for each, at in positions.items()):
             return True
-        log.warning("new broker: the topic is read from the start", group=self._group)
+        log.warning("read from before where the store stands: nothing counts as caught up", group=self._group)
         async with self._store.write() as connection:
             await forget_caught_up(connection, self._positions, self._group)
         self._stood = {}
@@ -168,7 +168,7 @@ class Watermarks:
         self._measured = set(ours)
 
     async def _topic_is_missing(self) -> None:
-        log.warning("new broker: the topic is missing", group=self._group)
+        log.warning("the topic is missing: nothing counts as caught up", group=self._group)
         try:
             async with self._store.write() as connection:
                 await forget_caught_up(connection, self._positions, self._group)

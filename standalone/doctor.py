@@ -5,9 +5,7 @@ It changes nothing. A finding says what is the matter and what to do, and holds 
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import select
@@ -29,6 +27,7 @@ from services.trials.settings import TrialsSettings
 from standalone.commands.environment import is_set, settings_of
 from standalone.commands.errors import Failure
 from standalone.doctor_kafka import look_at_kafka
+from standalone.findings import Finding, Verdict
 
 SERVICES: Mapping[str, type[ServiceSettings]] = {
     "intake": IntakeSettings,
@@ -37,25 +36,6 @@ SERVICES: Mapping[str, type[ServiceSettings]] = {
 }
 CLOCKS_APART = timedelta(seconds=5)
 """Two clocks further apart than this make times in the history, and the age of truth, hard to believe."""
-
-
-class Verdict(StrEnum):
-    """``note``: it works as it was set up, and somebody should know."""
-
-    OK = "ok"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the answer; ``todo`` is empty where there is nothing to do."""
-
-    verdict: Verdict
-    service: str
-    what: str
-    said: str
-    todo: str = ""
 
 
 async def examine() -> AsyncIterator[Finding]:
@@ -83,8 +63,8 @@ async def _service(service: str, settings: ServiceSettings) -> AsyncIterator[Fin
     try:
         async for finding in look_at_store(service, store):
             yield finding
-        async for verdict, what, said, todo in look_at_kafka(service, settings.kafka):
-            yield Finding(Verdict(verdict), service, what, said, todo)
+        async for finding in look_at_kafka(service, settings.kafka):
+            yield finding
         for finding in look_at_programs(service, getattr(settings, "programs", None), settings.kafka.embedded):
             yield finding
         if isinstance(settings, NotifierSettings):

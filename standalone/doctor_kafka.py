@@ -10,9 +10,8 @@ from chassis.kafka import client_options, close_producer, open_producer
 from chassis.settings import KafkaSettings
 from chassis.topics import check
 from schemas.topics import ALL_TOPICS, Topic
+from standalone.findings import Finding, Verdict
 
-Line = tuple[str, str, str, str]
-"""Verdict, what was looked at, what is so, what to do."""
 APPLY = "upright topics apply, as a user who may"
 
 
@@ -21,30 +20,42 @@ def topics_of(service: str) -> list[Topic]:
     return [each for each in ALL_TOPICS.values() if service in each.producers or service in each.consumers]
 
 
-async def look_at_kafka(service: str, kafka: KafkaSettings) -> AsyncIterator[Line]:
+async def look_at_kafka(service: str, kafka: KafkaSettings) -> AsyncIterator[Finding]:
     """Broker, topics and, where the broker knows who we are, rights."""
     mine = topics_of(service)
     try:
         report = await check(kafka, mine)
     except Unavailable:
         name = f"{service.upper()}_KAFKA__BOOTSTRAP"
-        yield "wrong", "broker", "doesn't answer, or doesn't let us in", f"is it running, and does {name} name it?"
+        yield Finding(
+            Verdict.WRONG,
+            service,
+            "broker",
+            "doesn't answer, or doesn't let us in",
+            f"is it running, and does {name} name it?",
+        )
         return
-    yield "ok", "broker", "answers", ""
+    yield Finding(Verdict.OK, service, "broker", "answers")
     if report.missing:
         names = ", ".join(report.missing)
-        yield "wrong", "topics", f"missing, or not to be seen by this user: {names}", APPLY
+        yield Finding(Verdict.WRONG, service, "topics", f"missing, or not to be seen by this user: {names}", APPLY)
     for each in report.refused:
         said = f"{each.topic}: {each.what} is {each.actual}, not {each.wanted}"
-        yield "wrong", "topics", said, "make a new topic, drain the old one, switch (docs/runbooks/outages.md)"
+        yield Finding(
+            Verdict.WRONG,
+            service,
+            "topics",
+            said,
+            "make a new topic, drain the old one, switch (docs/runbooks/outages.md)",
+        )
     if report.usable:
-        yield "ok", "topics", f"{len(mine)} usable", ""
+        yield Finding(Verdict.OK, service, "topics", f"{len(mine)} usable")
     if kafka.username is not None and report.usable:
-        async for line in _rights(service, kafka, mine):
-            yield line
+        async for finding in _rights(service, kafka, mine):
+            yield finding
 
 
-async def _rights(service: str, kafka: KafkaSettings, topics: Iterable[Topic]) -> AsyncIterator[Line]:
+async def _rights(service: str, kafka: KafkaSettings, topics: Iterable[Topic]) -> AsyncIterator[Finding]:
     """Reads are tried, without taking part in a group; of writing only whether it may write at all."""
     refused = []
     for topic in topics:
@@ -57,9 +68,9 @@ async def _rights(service: str, kafka: KafkaSettings, topics: Iterable[Topic]) -
     except (KafkaError, OSError, TimeoutError):
         refused.append("write")
     for each in refused:
-        yield "wrong", "rights", f"may not {each}", APPLY
+        yield Finding(Verdict.WRONG, service, "rights", f"may not {each}", APPLY)
     if not refused:
-        yield "ok", "rights", "reads its topics, commits for its groups, and may write", ""
+        yield Finding(Verdict.OK, service, "rights", "reads its topics, commits for its groups, and may write")
 
 
 async def _reads(kafka: KafkaSettings, topic: str, group: str | None) -> list[str]:

@@ -17,7 +17,8 @@ def doctor() -> None:
 
 async def _examine() -> int:
     from standalone.commands import screen
-    from standalone.doctor import Verdict, examine
+    from standalone.doctor import examine
+    from standalone.findings import Verdict
 
     styles = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.WRONG: "red"}
     looked = wrong = 0
