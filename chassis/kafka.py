@@ -1,7 +1,6 @@
 """Raw aiokafka clients from ``KafkaSettings``: the producer and the admin client. Consumers come from FastStream."""
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,10 +57,10 @@ async def close_producer(producer: AIOKafkaProducer) -> None:
     return, and after it the batch would go out although another instance has long taken over.
     """
     producer._closed = True  # or its finaliser complains
-    sender = producer._sender
-    with contextlib.suppress(TimeoutError, KafkaError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await sender.close()
+    sending = producer._sender.sender_task
+    if sending is not None:  # waited for from outside: one that hasn't begun yet would hand its cancellation on to us
+        sending.cancel()
+        await asyncio.wait({sending}, timeout=CLOSE_SECONDS)
     await producer.client.close()
 
 

@@ -51,11 +51,11 @@ async def look_at_kafka(service: str, kafka: KafkaSettings) -> AsyncIterator[Fin
     if report.usable:
         yield Finding(Verdict.OK, service, "topics", f"{len(mine)} usable")
     if kafka.username is not None and report.usable:
-        async for finding in _rights(service, kafka, mine):
+        async for finding in look_at_rights(service, kafka, mine):
             yield finding
 
 
-async def _rights(service: str, kafka: KafkaSettings, topics: Iterable[Topic]) -> AsyncIterator[Finding]:
+async def look_at_rights(service: str, kafka: KafkaSettings, topics: Iterable[Topic]) -> AsyncIterator[Finding]:
     """Reads are tried, without taking part in a group; of writing only whether it may write at all."""
     refused = []
     for topic in topics:

@@ -21,6 +21,7 @@ from chassis.errors import Unavailable
 from chassis.kafka import client_options, open_producer
 from chassis.settings import KafkaSettings
 from schemas.topics import ALL_TOPICS, Topic
+from standalone.doctor_kafka import look_at_rights
 from tests.support.eventually import eventually
 from tests.support.kafka import create_topic, new_topic_name
 
@@ -179,3 +180,18 @@ async def test_a_service_may_not_grant_rights() -> None:
 
 def test_a_right_says_what_it_is() -> None:
     assert str(Acl("trials", Operation.CREATE, Resource.TOPIC, "a.", Pattern.PREFIXED)) == "trials: create topic a.*"
+
+
+@on_an_authorizer
+async def test_the_doctor_names_what_a_service_may_not_read() -> None:
+    topic = a_topic()
+    undeclared = replace(topic, groups=(f"notifier.{topic.name}",))
+    async with granted(topic):
+        await until_in_force("intake", topic)
+
+        async def said(service: str, of: Topic) -> set[str]:
+            return {each.said async for each in look_at_rights(service, as_service(service), [of]) if each.todo}
+
+        assert not [each for each in await said("trials", topic) if "read" in each]
+        assert f"may not read as the group {undeclared.groups[0]}" in await said("notifier", undeclared)
+        assert f"may not read {topic.name}" in await said("notifier", replace(topic, groups=(), readers=("notifier",)))
