@@ -26,7 +26,7 @@ from services.notifier.commits import Commits
 from services.notifier.guard import No
 from services.notifier.making import BrokenMailError, make
 from services.notifier.recording import HandedOver, Recorder
-from services.notifier.smtp import SmtpPool, SmtpSettings, SmtpUnavailable
+from services.notifier.smtp import Phase, Receipt, SmtpPool, SmtpSettings, SmtpUnavailable, Verdict
 from services.notifier.smtp.pool import Connection
 from services.notifier.store.claims import Claim, LostClaimError, claim_due, claim_uncertain
 from services.notifier.store.releases import release
@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 1.0
 FAILED_SECONDS = 60.0
 """Before a mail is tried again that an error of ours has stopped: others have their turn."""
+
+NOT_HANDED_OVER = Receipt(Verdict.UNSENT, Phase.CONNECT)
 
 Hook = Callable[[Claim], Awaitable[None]]
 
@@ -162,7 +164,12 @@ class Sender:
             async with self.store.write() as connection:
                 await self.checker.refuse(connection, claim, No(broken.reason, DeliveryState.HELD))
             return
-        content = await self.commits.enter_sending(claim, ready, made)
+        try:
+            content = await self.commits.enter_sending(claim, ready, made)
+        except Exception as error:
+            if is_outage(error):  # it may be committed all the same, and would be called uncertain then
+                await self._record(HandedOver(claim, NOT_HANDED_OVER))
+            raise
         faults.reach(faults.Step.AFTER_SENDING)
         began = time.monotonic()
         receipt = await smtp.send(made.sender, made.recipient, content)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -32,6 +33,7 @@ from tests.support.sending import (
     open_items,
     read,
 )
+from tests.support.smtp_server import SmtpServer
 
 pytest_plugins = ["tests.support.stores"]
 
@@ -212,3 +214,27 @@ def _mail(desk: Clinic, mail_id: str) -> dict[str, object]:
         "program_version": "v", "template_version": "v", "looked_at": "{}", "sending_at": FIRST,
         "verdict": "accepted",
     }  # fmt: skip
+
+
+async def test_a_mail_whose_commit_was_never_heard_of_is_not_uncertain_and_goes_out_later(
+    store_settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with SmtpServer() as smtp, clinic(store_settings, smtp.port) as desk:
+        await booked(desk)
+        desk.clock.advance_to(FIRST)
+        commits = desk.notifier.sender.commits
+        enter = commits.enter_sending
+
+        async def unheard(*mail: Any) -> bytes:
+            await enter(*mail)
+            raise ConnectionResetError
+
+        monkeypatch.setattr(commits, "enter_sending", unheard)
+        await desk.notifier.sender._work(await claim(desk))
+        row = await one(desk, "P14D")
+        assert (row.state, row.attempts) == ("planned", 0)
+        monkeypatch.undo()
+        await force(desk, update(deliveries).values(not_before=None))
+        await desk.notifier.sender._work(await claim(desk))
+        assert (await one(desk, "P14D")).state == "sent"
+        assert len(smtp.mails) == 1
