@@ -19,7 +19,7 @@ from services.notifier.tables import deliveries, mails
 from tests.chaos.load import Life, address_of
 from tests.chaos.log import Log
 from tests.chaos.site import Site
-from tests.chaos.watch import LATER
+from tests.chaos.watch import LATER, collapsed
 from tests.support.smtp_server import ReceivedMail
 
 S = DeliveryState
@@ -123,6 +123,8 @@ class Judge:
         self.outcome.uncertain += states[S.UNCERTAIN]
         if ended > number:
             self._say(self.outcome.doubled, f"{kind} {dict(states)}")
+        elif ended < number and self._told_by_the_booking(mine):
+            self.outcome.missed += 1
         elif ended < number and any(each.state in OPEN_STATES for each in mine):
             self._say(self.outcome.waits, f"{kind} {[(each.state, each.reason) for each in mine]}")
         elif ended < number:
@@ -132,6 +134,10 @@ class Judge:
                 self._say(self.outcome.wrong, f"{kind} is uncertain and not listed")
             if each.state == S.SENT and not self._copies(each, copies):
                 self._say(self.outcome.lost, f"{kind} is sent and did not arrive")
+
+    def _told_by_the_booking(self, mine: Sequence[Any]) -> bool:
+        booking = any(each.kind == Kind.LATE_BOOKING for each in self.rows)
+        return self.life.may_miss and booking and any(collapsed(each) for each in mine)
 
     def _copies(self, delivery: Any, copies: Counter[str]) -> int:
         return sum(copies[name] for name, mail in self.attempts.items() if mail.mail_id == delivery.mail_id)

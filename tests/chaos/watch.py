@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from chassis.store import Store, is_outage
 from schemas.outcomes import DeliveryState, Kind
-from services.notifier.domain import OPEN_STATES, SAFETY
+from services.notifier.domain import OPEN_STATES, SAFETY, Reason
 from services.notifier.tables import deliveries, mails, subjects
 
 LOOK_SECONDS = 0.25
@@ -55,7 +55,7 @@ class Watch:
         soon = datetime.now(UTC) + LATER
         for patient_id, kinds in owed.items():
             rows = [each for each in self.of(patient_id) if each.due_at < soon]
-            ended = Counter(each.kind for each in rows if each.state in ENDED)
+            ended = Counter(each.kind for each in rows if each.state in ENDED or collapsed(each))
             if any(ended[kind] < number for kind, number in kinds.items()) or any(
                 _goes_on(each, repeated) for each in rows
             ):
@@ -87,6 +87,11 @@ class Watch:
                 if not is_outage(error):
                     raise
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def collapsed(row: Any) -> bool:
+    """A reminder whose visit was heard of so late that its booking's mail takes its place."""
+    return bool(row.state == DeliveryState.SKIPPED and row.reason == Reason.COLLAPSED)
 
 
 def _goes_on(row: Any, repeated: bool) -> bool:
