@@ -79,11 +79,15 @@ def test_a_notice_may_come_once_more_as_its_one_repeat_and_no_third_time() -> No
     assert judged(Moved, rows, ["one", "two", "two", "two"], resends=1).doubled
 
 
+class Soon(Reminded):
+    due = datetime.now(UTC)
+
+
 def test_a_reminder_may_give_way_to_its_bookings_mail_and_to_nothing_else() -> None:
     reminder: dict[str, Any] = {"kind": Kind.REMINDER, "mail_id": "three"}
     gave_way, skipped = (row(S.SKIPPED, **reminder) for _ in range(2))
     gave_way.reason = "collapsed"
-    assert judged(Reminded, [row(**FIRST), gave_way], ["one"]).well
-    assert judged(Reminded, [row(**FIRST), skipped], ["one"]).lost
-    assert judged(Reminded, [gave_way], []).lost
+    assert judged(Soon, [row(**FIRST), gave_way], ["one"]).well
+    assert judged(Soon, [row(**FIRST), skipped], ["one"]).lost
+    assert judged(Soon, [gave_way], []).lost
     assert judged(Moved, [row(**FIRST), row(S.SKIPPED, **NOTICE)], ["one"]).lost
