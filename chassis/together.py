@@ -42,18 +42,23 @@ class Together(Generic[A, R]):
         return await answer
 
     async def close(self) -> None:
-        """Stop what is under way; nobody waits for an answer any more."""
+        """Stop what is under way; whoever still waits for an answer is cancelled."""
         if self._rounds is not None:
             self._rounds.cancel()
             await asyncio.wait({self._rounds})
 
     async def _go_round(self) -> None:
+        asked: Sequence[tuple[A, asyncio.Future[R]]] = ()
         try:
             while self._asked:
                 await asyncio.sleep(self._gather_seconds)
-                await self._round(self._next())
+                asked = self._next()
+                await self._round(asked)
         finally:
             self._rounds = None
+            for _, answer in (*asked, *self._asked):  # none is left but after a cancellation
+                answer.cancel()
+            self._asked = []
 
     def _next(self) -> list[tuple[A, asyncio.Future[R]]]:
         chosen: dict[Hashable, tuple[A, asyncio.Future[R]]] = {}

@@ -99,16 +99,17 @@ async def test_who_no_longer_waits_stops_nobody_elses_round() -> None:
     assert await stays == "STAYS"
 
 
-async def test_closing_stops_a_round_under_way() -> None:
+async def test_closing_stops_a_round_under_way_and_whoever_waits() -> None:
     of = together(work := Work())
     work.gate.clear()
-    waiting = asyncio.create_task(of.one("a"))
+    first = asyncio.create_task(of.one("a"))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(of.one("b"))
     await asyncio.sleep(0.01)
     await asyncio.wait_for(of.close(), 1)
-    work.gate.set()
-    await asyncio.sleep(0.01)
-    assert not waiting.done()
-    waiting.cancel()
+    await asyncio.wait({first, second}, timeout=1)
+    assert first.cancelled()
+    assert second.cancelled()
 
 
 async def test_a_round_belongs_to_no_ones_trace() -> None:
