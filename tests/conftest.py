@@ -16,7 +16,6 @@ pytest_plugins = [
     "tests.support.browser",
     "tests.support.kafka",
     "tests.support.scheduling",
-    "tests.support.servers",
     "tests.support.stores",
 ]
 

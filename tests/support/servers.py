@@ -4,18 +4,15 @@
 Each pair has free ports and data of its own, so it disturbs neither a developer's servers nor another run's.
 """
 
-import gc
 import os
 import random
 import re
 import socket
 import subprocess
-import warnings
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
-
-import pytest
 
 from chassis.settings import KafkaSettings
 
@@ -65,29 +62,26 @@ class Pair:
 @contextmanager
 def own_pair() -> Iterator[Pair]:
     """A pair, gone at the end."""
+    _forgive_what_is_left_open()
     pair = Pair()
     try:
         yield pair
     finally:
         pair.reset()
-        _gone.append(pair)
 
 
-_gone: list[Pair] = []
+def _forgive_what_is_left_open() -> None:
+    """A connection whose server died while it was being made is let go unclosed below us, nobody knows when.
 
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Iterator[None]:
-    """A connection whose server died while it was being made is let go unclosed below us.
-
-    Nobody holds it once its loop is closed; found later, it would fail whatever test runs then.
+    From now on that fails no other test of this process; what our own code leaves open, other processes see.
     """
-    yield
-    if _gone:
-        _gone.clear()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+    report = sys.unraisablehook
+
+    def but_for_what_is_open(found: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(found.exc_value, ResourceWarning):
+            report(found)
+
+    sys.unraisablehook = but_for_what_is_open
 
 
 def free_port(following: int = 0) -> int:
