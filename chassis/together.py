@@ -34,7 +34,7 @@ class Together(Generic[A, R]):
         self._rounds: asyncio.Task[None] | None = None
 
     async def one(self, asked: A) -> R:
-        """Its answer, from one of the next rounds. A cancelled caller's round goes on."""
+        """Its answer, from one of the next rounds. A round that has begun goes on without a caller who is cancelled."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._asked.append((asked, answer))
         if self._rounds is None:  # in a context of its own: a round belongs to no one trace
@@ -52,8 +52,8 @@ class Together(Generic[A, R]):
         try:
             while self._asked:
                 await asyncio.sleep(self._gather_seconds)
-                asked = self._next()
-                await self._round(asked)
+                if asked := self._next():
+                    await self._round(asked)
         finally:
             self._rounds = None
             for _, answer in (*asked, *self._asked):  # none is left but after a cancellation
@@ -65,6 +65,8 @@ class Together(Generic[A, R]):
         left = []
         for each in self._asked:
             key = self._key(each[0])
+            if each[1].done():  # cancelled before its round
+                continue
             if len(chosen) < self._most and key not in chosen:
                 chosen[key] = each
             else:

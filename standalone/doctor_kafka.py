@@ -1,6 +1,7 @@
 """What ``upright doctor`` looks at on the broker: the service's topics, and what its user may do with them."""
 
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
@@ -22,34 +23,23 @@ def topics_of(service: str) -> list[Topic]:
 
 async def look_at_kafka(service: str, kafka: KafkaSettings) -> AsyncIterator[Finding]:
     """Broker, topics and, where the broker knows who we are, rights."""
+    ok, wrong = partial(Finding, Verdict.OK, service), partial(Finding, Verdict.WRONG, service)
     mine = topics_of(service)
     try:
         report = await check(kafka, mine)
     except Unavailable:
         name = f"{service.upper()}_KAFKA__BOOTSTRAP"
-        yield Finding(
-            Verdict.WRONG,
-            service,
-            "broker",
-            "doesn't answer, or doesn't let us in",
-            f"is it running, and does {name} name it?",
-        )
+        yield wrong("broker", "doesn't answer, or doesn't let us in", f"is it running, and does {name} name it?")
         return
-    yield Finding(Verdict.OK, service, "broker", "answers")
+    yield ok("broker", "answers")
     if report.missing:
         names = ", ".join(report.missing)
-        yield Finding(Verdict.WRONG, service, "topics", f"missing, or not to be seen by this user: {names}", APPLY)
+        yield wrong("topics", f"missing, or not to be seen by this user: {names}", APPLY)
     for each in report.refused:
         said = f"{each.topic}: {each.what} is {each.actual}, not {each.wanted}"
-        yield Finding(
-            Verdict.WRONG,
-            service,
-            "topics",
-            said,
-            "make a new topic, drain the old one, switch (docs/runbooks/outages.md)",
-        )
+        yield wrong("topics", said, "make a new topic, drain the old one, switch (docs/runbooks/outages.md)")
     if report.usable:
-        yield Finding(Verdict.OK, service, "topics", f"{len(mine)} usable")
+        yield ok("topics", f"{len(mine)} usable")
     if kafka.username is not None and report.usable:
         async for finding in look_at_rights(service, kafka, mine):
             yield finding
@@ -57,6 +47,7 @@ async def look_at_kafka(service: str, kafka: KafkaSettings) -> AsyncIterator[Fin
 
 async def look_at_rights(service: str, kafka: KafkaSettings, topics: Iterable[Topic]) -> AsyncIterator[Finding]:
     """Reads are tried, without taking part in a group; of writing only whether it may write at all."""
+    ok, wrong = partial(Finding, Verdict.OK, service), partial(Finding, Verdict.WRONG, service)
     refused = []
     for topic in topics:
         for group in [each for each in topic.groups if each.partition(".")[0] == service]:
@@ -68,9 +59,9 @@ async def look_at_rights(service: str, kafka: KafkaSettings, topics: Iterable[To
     except (KafkaError, OSError, TimeoutError):
         refused.append("write")
     for each in refused:
-        yield Finding(Verdict.WRONG, service, "rights", f"may not {each}", APPLY)
+        yield wrong("rights", f"may not {each}", APPLY)
     if not refused:
-        yield Finding(Verdict.OK, service, "rights", "reads its topics, commits for its groups, and may write")
+        yield ok("rights", "reads its topics, commits for its groups, and may write")
 
 
 async def _reads(kafka: KafkaSettings, topic: str, group: str | None) -> list[str]:

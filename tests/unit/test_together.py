@@ -99,6 +99,20 @@ async def test_who_no_longer_waits_stops_nobody_elses_round() -> None:
     assert await stays == "STAYS"
 
 
+async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    of = together(work := Work())
+    work.gate.clear()
+    first = asyncio.create_task(of.one("a"))
+    await asyncio.sleep(0.01)
+    gone = asyncio.create_task(of.one("gone"))
+    await asyncio.sleep(0.01)
+    gone.cancel()
+    work.gate.set()
+    assert await first == "A"
+    assert await of.one("b") == "B"
+    assert work.rounds == [["a"], ["b"]]
+
+
 async def test_closing_stops_a_round_under_way_and_whoever_waits() -> None:
     of = together(work := Work())
     work.gate.clear()

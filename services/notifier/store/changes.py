@@ -60,7 +60,7 @@ async def write_changes(
     versions = await next_outcome_versions(connection, [each for its in changes.values() for each in _ending(its)])
     for key, its in changes.items():
         before = {each.delivery_id: each for each in ledgers[key].deliveries}
-        written[key] = already.get(key) or Written()
+        written[key] = already[key] if key in already else Written()
         with continuing(written[key].trace):
             _one(key, its, before, versions, rows, written[key], now)
     await add_deliveries(connection, rows.add)
