@@ -1,4 +1,4 @@
-"""Sets up an installation: settings as in production, a program that sends at any hour, five seconds after an edit."""
+"""Sets up an installation: settings as in production, a program that sends at any hour, soon after an edit."""
 
 import secrets
 import shutil
@@ -20,23 +20,21 @@ from tests.support.servers import Pair
 from tests.support.smtp_server import SmtpServer
 
 ALWAYS = {"opens": "00:00", "closes": "23:59:59.999999"}
-POLICY = {
-    "settle": {"staff": "PT5S", "feed": "PT5S"},
-    "windows": {"care": ALWAYS, "trials": {**ALWAYS, "weekdays": [1, 2, 3, 4, 5, 6, 7]}},
-}
+WINDOWS = {"care": ALWAYS, "trials": {**ALWAYS, "weekdays": [1, 2, 3, 4, 5, 6, 7]}}
+SETTLE_SECONDS = 5
 
 
 @asynccontextmanager
 async def installed(
-    pair: Pair, folder: Path, *, notifiers: int = 1, smtp_delay: float = 0.0
+    pair: Pair, folder: Path, *, notifiers: int = 1, smtp_delay: float = 0.0, settle: int = SETTLE_SECONDS
 ) -> AsyncIterator[Installation]:
     """Nothing of it runs yet but PostgreSQL and the mail server. An error inside carries the ends of the logs.
 
-    The mail server takes ``smtp_delay`` seconds for each answer.
+    The mail server takes ``smtp_delay`` seconds for each answer; mails are due ``settle`` seconds after their event.
     """
     pair.up("postgres")
     async with SmtpServer(delay=smtp_delay) as smtp:
-        made = _installation(_Site.found(pair, folder), smtp, notifiers)
+        made = _installation(_Site.found(pair, folder, settle), smtp, notifiers)
         try:
             yield made
         except BaseException as error:
@@ -62,11 +60,11 @@ class _Site:
     api_keys: str
 
     @classmethod
-    def found(cls, pair: Pair, folder: Path) -> "_Site":
+    def found(cls, pair: Pair, folder: Path, settle: int) -> "_Site":
         schemas: dict[Service, str] = {"intake": f"i_{secrets.token_hex(4)}", "notifier": f"n_{secrets.token_hex(4)}"}
         token, setting = new_api_key("poster", TENANT, None, ["publish"])
         api_keys = f"[{setting.model_dump_json()}]"
-        return cls(pair, folder, write_programs(folder / "programs"), schemas, ring(), token, api_keys)
+        return cls(pair, folder, write_programs(folder / "programs", settle), schemas, ring(), token, api_keys)
 
     def store(self, service: Service) -> Store:
         return Store(StoreSettings(url=self.pair.postgres, schema=self.schemas[service], connections=2))
@@ -95,13 +93,14 @@ def _installation(site: _Site, smtp: SmtpServer, notifiers: int) -> Installation
     return Installation(site.pair, smtp, intake, senders, Poster(intake.url, site.token), stores)
 
 
-def write_programs(folder: Path) -> Path:
+def write_programs(folder: Path, settle: int = SETTLE_SECONDS) -> Path:
     """One program as shipped, with the demo's values in the hospital's place."""
     shipped = ROOT / "programs"
     shutil.copytree(shipped / "cedars-sinai-csf", folder / "cedars-sinai-csf")
     shutil.copy(shipped / "policy.yaml", folder)
     values = yaml.safe_load((folder / "cedars-sinai-csf" / "demo.yaml").read_text())
-    filled = {name: each["value"] for name, each in values.items()} | {"policy": POLICY}
+    policy = {"settle": dict.fromkeys(("staff", "feed"), f"PT{settle}S"), "windows": WINDOWS}
+    filled = {name: each["value"] for name, each in values.items()} | {"policy": policy}
     site = {name: {"value": value, "from": "hospital"} for name, value in filled.items()}
     (folder / "cedars-sinai-csf" / "site.yaml").write_text(yaml.safe_dump(site))
     return folder

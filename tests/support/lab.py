@@ -3,7 +3,9 @@
 ``tests.support.labs`` opens one.
 """
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -14,11 +16,12 @@ from sqlalchemy import func, select, update
 from chassis.cloudevents import to_message
 from chassis.decoding import Event
 from chassis.freshness import stored_positions
-from chassis.heartbeats import Heartbeats
+from chassis.heartbeats import EVERY_SECONDS, Heartbeats
 from chassis.outbox import unsent
 from chassis.publisher import Publisher
 from chassis.sealing import Keyring
 from chassis.store import Store, database_now, is_outage
+from schemas.outcomes import DeliveryState
 from schemas.patient import ContactBlock
 from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, NOTIFIER_REQUESTS, TRIALS_MATCHES
 from schemas.topics import TOPICS, Topic
@@ -71,20 +74,18 @@ class Lab:
             )
 
     async def beat(self) -> None:
-        """One heartbeat of intake's: the notifier believes for an hour that it knows the truth.
+        """Intake's heartbeats, until cancelled: the notifier believes that it knows the truth.
 
-        Tried again like intake's own: on a busy machine a broker takes its time until it leads all new partitions.
+        They must go on: whoever reads again, because the broker died before its commit, believes nothing that it was
+        told before.
         """
-        [message] = Heartbeats([TOPICS[INTAKE_EVENTS]], "https://intake.example.org").messages(
-            datetime.now(UTC), timedelta(0)
-        )
+        heartbeats = Heartbeats([TOPICS[INTAKE_EVENTS]], "https://intake.example.org")
         publisher = Publisher(self.pair.kafka)
-
-        async def is_published() -> bool:
-            return (await publisher.publish_to_all(message)).failure is None
-
         try:
-            await eventually(is_published, within=PATIENCE)
+            while True:
+                [message] = heartbeats.messages(datetime.now(UTC), timedelta(0))
+                failure = (await publisher.publish_to_all(message)).failure
+                await asyncio.sleep(EVERY_SECONDS if failure is None else 1)
         finally:
             await publisher.close()
 
@@ -118,21 +119,32 @@ class Lab:
     async def rest(self) -> None:
         """Wait until everything that was said has come to its end, everywhere."""
         async with AIOKafkaConsumer(bootstrap_servers=self.pair.kafka.bootstrap) as client:
-            await eventually(lambda: self._at_rest(client), within=PATIENCE)
+            try:
+                await eventually(lambda: self._at_rest(client), within=PATIENCE)
+            except AssertionError as error:
+                error.add_note(f"not at rest: {await self._first_at_work(client)}")
+                raise
 
     async def _at_rest(self, client: AIOKafkaConsumer) -> bool:
+        return await self._first_at_work(client) is None
+
+    async def _first_at_work(self, client: AIOKafkaConsumer) -> str | None:
         """Asked from the source down, so that what was true of each step is still true when the last is asked."""
-        return (
-            await self._is_read(client, INTAKE_EVENTS)
-            and await self._is_judged()
-            and await self._is_relayed("trials")
-            and await self._is_read(client, TRIALS_MATCHES)
-            and await self._is_read(client, NOTIFIER_REQUESTS)
-            and await self._is_sent()
-            and await self._is_relayed("notifier")
-            and await self._is_read(client, NOTIFIER_OUTCOMES)
-            and await self._is_relayed("trials")
+        steps: Sequence[tuple[str, Callable[[], Awaitable[bool]]]] = (
+            ("intake's events are read", lambda: self._is_read(client, INTAKE_EVENTS)),
+            ("everybody is judged", self._is_judged),
+            ("trials has relayed", lambda: self._is_relayed("trials")),
+            ("matches are read", lambda: self._is_read(client, TRIALS_MATCHES)),
+            ("requests are read", lambda: self._is_read(client, NOTIFIER_REQUESTS)),
+            ("mails are sent", self._is_sent),
+            ("the notifier has relayed", lambda: self._is_relayed("notifier")),
+            ("outcomes are read", lambda: self._is_read(client, NOTIFIER_OUTCOMES)),
+            ("trials has relayed again", lambda: self._is_relayed("trials")),
         )
+        for name, done in steps:
+            if not await done():
+                return name
+        return None
 
     async def _is_read(self, client: AIOKafkaConsumer, topic: str) -> bool:
         """By each of our groups; by what they have stored, not by what they say of themselves."""
@@ -155,6 +167,13 @@ class Lab:
         unfinished = notifier.deliveries.c.state.in_(sorted(OPEN_STATES))
         async with self.stores["notifier"].read() as connection:
             return not (await connection.execute(select(func.count()).where(unfinished))).scalar_one()
+
+    async def was_put_off(self, patient_id: str) -> bool:
+        """Whether a mail of theirs was refused for the moment, and waits for its next attempt."""
+        mine = notifier.deliveries.c
+        refused = (mine.patient_id == patient_id) & (mine.attempts > 0) & (mine.state == DeliveryState.PLANNED)
+        async with self.stores["notifier"].read() as connection:
+            return bool((await connection.execute(select(func.count()).where(refused))).scalar_one())
 
     async def _is_relayed(self, name: Name) -> bool:
         async with self.stores[name].read() as connection:

@@ -1,9 +1,10 @@
 """Opens a lab: settings as in production, a program that sends at any hour, the notifier armed."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +51,7 @@ async def lab(pair: Pair, folder: Path) -> AsyncIterator[Lab]:
         looked_into: dict[Name, Store] = {"trials": desk.trials.store, "notifier": Store(stores["notifier"])}
         keys = KeyringSettings.model_validate_json(contact).ring()
         made = Lab(pair, smtp, processes, looked_into, desk, keys, producer)
+        beating = asyncio.create_task(made.beat())
         try:
             await _open(made)
             yield made
@@ -58,6 +60,9 @@ async def lab(pair: Pair, folder: Path) -> AsyncIterator[Lab]:
                 error.add_note(process.last_words())
             raise
         finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
             for process in processes.values():
                 await process.kill()
             await looked_into["notifier"].close()
@@ -79,7 +84,6 @@ async def _open(made: Lab) -> None:
         await process.ready()
     async with made.stores["notifier"].write() as connection:
         await arm(connection, made.desk.tenant, datetime.now(UTC) - timedelta(days=1))
-    await made.beat()
 
 
 def _a_minute_ago() -> datetime:
