@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import yaml
-
 from bench.spent import cpu_of
 from chassis.api_keys import new_api_key
 from chassis.heartbeats import Heartbeats
@@ -26,7 +24,7 @@ from services.notifier.arm import arm
 from tests.support.cli import ring
 from tests.support.eventually import eventually
 from tests.support.installation import TENANT
-from tests.support.installing import POLICY, write_programs
+from tests.support.installing import write_programs
 from tests.support.processes import Service, ServiceProcess
 from tests.support.stage import skip_what_others_left
 from tests.support.stores import postgresql_schema
@@ -103,7 +101,7 @@ def _settings(
 ) -> dict[Service, dict[str, str]]:
     """Beside the store: by service, without the prefix."""
     common = {"KAFKA__BOOTSTRAP": kafka.bootstrap, "KAFKA__INSTANCE": "bench", "STORE__MIGRATE_AT_START": "true"}
-    common |= {"PROGRAMS": str(_programs(folder / "programs")), "MASTER": ring()}
+    common |= {"PROGRAMS": str(write_programs(folder / "programs", settle=0)), "MASTER": ring()}
     facts = ring()
     smtp = {"host": "127.0.0.1", "port": smtp_port, "tls": "none", "connections": CONNECTIONS}
     sends = {"SMTP": json.dumps(smtp), "ADDRESS_KEY": secrets.token_urlsafe(32)}
@@ -112,15 +110,6 @@ def _settings(
         "notifier": common | {"CONTACT": contact, **sends},
         "trials": common | {"FACTS": facts},
     }
-
-
-def _programs(folder: Path) -> Path:
-    """As for tests, but no edit is waited out."""
-    site_file = write_programs(folder) / "cedars-sinai-csf" / "site.yaml"
-    values = yaml.safe_load(site_file.read_text())
-    values["policy"]["value"] = POLICY | {"settle": {"staff": "PT0S", "feed": "PT0S"}}
-    site_file.write_text(yaml.safe_dump(values))
-    return folder
 
 
 def _process(name: Service, env: Mapping[Service, Mapping[str, str]], store: StoreSettings, folder: Path) -> Watched:

@@ -1,12 +1,15 @@
 """Who leads: a lease that is kept for as long as the same instance asks again in time."""
 
+import asyncio
 import time
 import uuid
 
 from sqlalchemy import Table
 
 from chassis import leases
-from chassis.store import Store
+from chassis.store import Store, is_outage
+
+RELEASE_SECONDS = 3.0
 
 
 class Lead:
@@ -27,6 +30,11 @@ class Lead:
         return self._held_since is not None
 
     async def release(self) -> None:
-        """Let another have it at once, if it is ours."""
-        async with self._store.write() as connection:
-            await leases.release(connection, self._table, self._name, self._token)
+        """Let another have it at once, if it is ours. While the store doesn't answer, it runs out by itself."""
+        self._held_since = None
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS), self._store.write() as connection:
+                await leases.release(connection, self._table, self._name, self._token)
+        except Exception as error:
+            if not is_outage(error):
+                raise

@@ -92,12 +92,7 @@ class Relay:
         self.state = "stopped"
         self._metrics.gauge("relay_lease_held", 0)
         await self._publisher.close()
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await self._lead.release()
-        except Exception as error:
-            if not is_outage(error):
-                raise
+        await self._lead.release()
 
     async def _relay(self, stopping: asyncio.Event) -> None:
         """Turn after turn. After ``stopping`` one that finds the outbox empty, or fails, is the last."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-SHORTEST, LONGEST = 0.05, 0.3
+SHORTEST, LONGEST = 0.05, 1.0
 """Seconds between two looks: a tenth of what was waited already, so that a long wait costs little."""
 
 

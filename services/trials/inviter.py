@@ -35,13 +35,12 @@ class Inviter(Timer):
     name = "inviter"
 
     async def wave(self) -> int:
-        async with self.store.write() as connection:
-            if not await self.mine(connection):
-                return 0
-            now = self.evaluator.clock.now()
+        now = self.evaluator.clock.now()
+        async with self.store.read() as connection:
             keys = await list_due(connection, now, WAVE)
-            if not keys:
-                return 0
+        if not keys or not await self.leads():
+            return 0
+        async with self.store.write() as connection:
             await self.evaluator.catalogue.catch_up(connection)
             locked = await lock_patients(connection, keys, self.master)
             known = await load_known(connection, locked.values())

@@ -3,12 +3,11 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from uuid import uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.leases import take
+from chassis.leading import Lead
 from chassis.sealing import Keyring
 from chassis.store import Store, is_outage
 from chassis.supervisor import pause
@@ -34,7 +33,8 @@ class Timer(ABC):
 
     def __init__(self, store: Store, evaluator: Evaluator, master: Keyring, wake: Callable[[], None]) -> None:
         self.store, self.evaluator, self.master, self.wake = store, evaluator, master, wake
-        self._nudged, self._done, self._token = asyncio.Event(), 0, str(uuid4())
+        self._nudged, self._done = asyncio.Event(), 0
+        self._lead = Lead(store, leases, self.name, LEASE_SECONDS)
 
     def status(self) -> Mapping[str, object]:
         return {"done": self._done}
@@ -44,20 +44,26 @@ class Timer(ABC):
         self._nudged.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop."""
-        while not stopping.is_set():
-            self._nudged.clear()
-            try:
-                done = await self.wave()
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("store_away", part=self.name)
-                done = 0
-            self._done += done
-            if done:
-                self.wake()
-            await pause(stopping, self.rest(done), self._nudged)
+        """Work until told to stop; then another instance may go on at once."""
+        try:
+            while not stopping.is_set():
+                self._nudged.clear()
+                done = await self._try_wave()
+                self._done += done
+                if done:
+                    self.wake()
+                await pause(stopping, self.rest(done), self._nudged)
+        finally:
+            await self._lead.release()
+
+    async def _try_wave(self) -> int:
+        try:
+            return await self.wave()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("store_away", part=self.name)
+            return 0
 
     def rest(self, done: int) -> float:
         """Seconds until the next wave."""
@@ -67,14 +73,9 @@ class Timer(ABC):
     async def wave(self) -> int:
         """Do some of the work; how much."""
 
-    async def mine(self, connection: AsyncConnection) -> bool:
-        """Whether this instance has the lease, by the database's clock."""
-        return await take(connection, leases, self.name, self._token, LEASE_SECONDS)
-
     async def leads(self) -> bool:
-        """``mine``, for a wave whose work has transactions of its own."""
-        async with self.store.write() as connection:
-            return await self.mine(connection)
+        """Whether this instance has the lease. To be asked once there is work: it may cost a transaction."""
+        return await self._lead.take()
 
     async def judge(self, connection: AsyncConnection, keys: list[PatientKey]) -> None:
         locked = await lock_patients(connection, keys, self.master)
@@ -87,10 +88,11 @@ class Ageing(Timer):
     name = "ageing"
 
     async def wave(self) -> int:
-        async with self.store.write() as connection:
-            if not await self.mine(connection):
-                return 0
+        async with self.store.read() as connection:
             due = await list_due_patients(connection, self.evaluator.clock.now(), WAVE)
+        if not due or not await self.leads():
+            return 0
+        async with self.store.write() as connection:
             await self.judge(connection, due)
         return len(due)
 
@@ -116,11 +118,12 @@ class Drain(Timer):
 
     async def wave(self) -> int:
         """Patients of one trial; when all have been compared, that is recorded."""
-        if not await self.leads():
+        waiting = await self._waiting()
+        if not waiting or not await self.leads():
             self._trial, self._left = None, []
             return 0
-        if self._trial is None and not await self._begin():
-            return 0
+        if self._trial is None:
+            await self._begin(*waiting[0])
         wave, left = self._left[:WAVE], self._left[WAVE:]
         async with self.store.write() as connection:
             await self.judge(connection, wave)
@@ -131,15 +134,16 @@ class Drain(Timer):
             self._trial = None
         return max(1, len(wave))
 
-    async def _begin(self) -> bool:
-        """Whom the oldest change concerns: first who might match now, and who did; then all others, since what the
-        trial asks of time may change something of them one day, and only who is judged knows that day.
-        """
+    async def _waiting(self) -> list[tuple[TrialKey, int]]:
+        """Trials that have changed, by key and version, the oldest change first."""
         async with self.store.read() as connection:
-            waiting = await list_undrained(connection)
-        if not waiting:
-            return False
-        (tenant, trial_id), version = waiting[0]
+            return await list_undrained(connection)
+
+    async def _begin(self, key: TrialKey, version: int) -> None:
+        """Whom this change concerns: first who might match now, and who did; then all others, since what the trial
+        asks of time may change something of them one day, and only who is judged knows that day.
+        """
+        tenant, trial_id = key
         await self._people.catch_up()
         async with self.store.write() as connection:
             await self.evaluator.catalogue.catch_up(connection)
@@ -148,5 +152,4 @@ class Drain(Timer):
         if state is not None:
             concerned |= self._people.candidates(tenant, state.eligibility, state.programs)
             others = self._people.everybody(tenant, state.programs) - concerned
-        self._left, self._trial = [*sorted(concerned), *sorted(others)], ((tenant, trial_id), version)
-        return True
+        self._left, self._trial = [*sorted(concerned), *sorted(others)], (key, version)

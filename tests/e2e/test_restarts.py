@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.notifier import refusing
 from standalone.demo.driver import Driver
 from standalone.demo.equation import equation
 from standalone.demo.story import civil
@@ -86,7 +87,10 @@ WITHOUT_MEMORY = {"2027-03-02 08:00": broker_dies}
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("stage", STAGES)
-async def test_the_same_mails_come_out_whatever_is_restarted(stage: str, tmp_path: Path) -> None:
+async def test_the_same_mails_come_out_whatever_is_restarted(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusing, "AGAIN_SECONDS", 2.0)  # a service that comes back knows the truth in a few seconds
     troubles = TROUBLES | (WITHOUT_MEMORY if stage == "embedded" else {})
     async with on_stage(stage, tmp_path) as driver:
         for moment, telling in sorted(troubles.items()):

@@ -1,5 +1,6 @@
 """Events in, transitions out: pairs are found, changed and withdrawn on a real store, and invited when they may be."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from services.trials.evaluating import Evaluator
 from services.trials.registry.trial import RegistryTrial
 from services.trials.store.catalogue import find_trial
 from services.trials.store.patients import Locked
+from tests.support.eventually import eventually
 from tests.support.research import Research, beside, research
 
 CVF, ICHD = "TEST-CVF-1", "TEST-ICHD-1"
@@ -165,6 +167,21 @@ async def test_an_invitation_of_a_program_whose_files_are_gone_waits(
     async with beside(store_settings, offers={}) as without:
         assert await without.trials.inviter.wave() == 1
     assert (await desk.invited(grace), await desk.told("message.requested")) == (["waiting"], [])
+
+
+async def test_an_instance_that_stops_lets_another_work_at_once(desk: Research, store_settings: StoreSettings) -> None:
+    await desk.publish(CVF)
+    grace = await desk.admit(**FISTULA)
+    await desk.release(CVF)
+    async with beside(store_settings) as stopped:
+        stopping = asyncio.Event()
+        working = asyncio.create_task(stopped.trials.drain.run(stopping))
+        await eventually(stopped.trials.drain.leads)
+        assert not await desk.trials.drain.leads()
+        stopping.set()
+        await working
+    assert await desk.trials.drain.leads()
+    assert await desk.pairs(grace) == {CVF: "eligible"}
 
 
 async def test_a_patient_is_invited_to_one_trial_in_thirty_days(desk: Research) -> None:
