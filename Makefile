@@ -8,7 +8,7 @@ UPRIGHT = $(BIN)/python -m standalone
 WORKERS ?= 6
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # On all cores, where pip takes one; packages carry templates of Python files, which don't compile.
-COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib chassis schemas services standalone || true
 LOCK = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra standalone \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 

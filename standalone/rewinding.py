@@ -30,7 +30,9 @@ async def rewind(kafka: KafkaSettings, topic: Topic, group: str, to: datetime | 
             await consumer.commit({each: offset for each, (_, offset) in back.items()})
         return sum(stood - offset for stood, offset in back.values())
     except _TAKEN:
-        raise Failure(f"{group} is being read: stop every instance of its service first.", WRONG) from None
+        raise Failure(
+            f"{group} is being read: stop every instance of its service first, and wait ten seconds.", WRONG
+        ) from None
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable("kafka") from error
     finally:

@@ -14,6 +14,7 @@ TOGETHER = frozenset({
     "tests/e2e/test_bad_records.py",
     "tests/e2e/test_failures_of_others.py",
     "tests/e2e/test_outages.py",
+    "tests/e2e/test_runbooks.py",
     "tests/integration/test_http.py",
 })  # fmt: skip
 """Files whose tests share one system, broker or pair of servers."""
