@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from sqlalchemy import select, text
 
 from schemas.outcomes import Kind
-from services.notifier.tables import deliveries
+from schemas.registry import INTAKE_EVENTS
+from services.notifier.tables import consumer, deliveries
 from tests.support.cli import Said, Terminal
 from tests.support.eventually import eventually
 from tests.support.installation import PATIENCE, TENANT, Installation
 from tests.support.installing import installed
 from tests.support.intake import CEDARS
 from tests.support.processes import ROOT, ServiceProcess
+from tests.support.read_by import is_read
 from tests.support.servers import Pair, own_pair
 
 pytestmark = [
@@ -56,9 +59,12 @@ async def typed(installation: Installation, *arguments: str, answer: str = "y\n"
 
 
 async def has_read_all(installation: Installation) -> bool:
-    """Whether intake has relayed everything, and both consumers have read it."""
-    parts = [await each.part(f"consumer {each.group}") for each in installation.services]
-    return await installation.relayed() and [each["lag"] for each in parts] == [0, 0]
+    """Whether intake has relayed everything, and the notifier has read it."""
+    if not await installation.relayed():
+        return False
+    async with AIOKafkaConsumer(bootstrap_servers=installation.pair.kafka.bootstrap) as client:
+        store = installation.stores["notifier"]
+        return await is_read(client, INTAKE_EVENTS, store, consumer.positions, installation.notifier.group)
 
 
 async def nothing_was_sent_twice(installation: Installation, patients: list[str]) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import func, select, update
 
 from chassis.cloudevents import to_message
 from chassis.decoding import Event
-from chassis.freshness import stored_positions
 from chassis.heartbeats import EVERY_SECONDS, Heartbeats
 from chassis.outbox import unsent
 from chassis.publisher import Publisher
@@ -32,6 +31,7 @@ from services.trials.store.catalogue import list_undrained
 from services.trials.store.invitations import list_due
 from tests.support.eventually import eventually
 from tests.support.processes import ServiceProcess
+from tests.support.read_by import is_read
 from tests.support.research import Research
 from tests.support.servers import Pair
 from tests.support.smtp_server import SmtpServer
@@ -147,14 +147,10 @@ class Lab:
         return None
 
     async def _is_read(self, client: AIOKafkaConsumer, topic: str) -> bool:
-        """By each of our groups; by what they have stored, not by what they say of themselves."""
-        places = [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
-        ends = {each.partition: end for each, end in (await client.end_offsets(places)).items()}
+        """By each of our groups."""
         for name, store in self.stores.items():
             for group in (each for each in TOPICS[topic].groups if each.startswith(f"{name}.")):
-                async with store.read() as connection:
-                    stands = await stored_positions(connection, TABLES[name].consumer.positions, group)
-                if any(stands.get(number, 0) < end for number, end in ends.items()):
+                if not await is_read(client, topic, store, TABLES[name].consumer.positions, group):
                     return False
         return True
 
