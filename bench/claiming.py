@@ -14,6 +14,7 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from bench.figures import Figure
+from bench.waiting import fill
 from chassis.store import Store
 from services.notifier.store.claims import claim_due
 from services.notifier.tables import metadata
@@ -21,17 +22,6 @@ from tests.support.clinic import NOON, new_id
 from tests.support.stores import create_all, postgresql_schema
 
 SIZES, LARGE, DUE, TIMES = (1_000, 100_000, 1_000_000), 10_000_000, 100, 15
-_PEOPLE = """
-INSERT INTO patients (tenant, patient_id, data_key)
-SELECT 'cedars', 'p' || n, '\\x00' FROM generate_series(CAST(:begin AS int), :end) n"""
-_WAITING = """
-INSERT INTO deliveries (delivery_id, tenant, patient_id, dedup_key, kind, program, rule, priority, state, due_at,
-    due_local, zone, useful_until, created_at)
-SELECT 'd' || n, 'cedars', 'p' || n, 'k' || n, 'appointment-reminder', 'k7q2m9', 'bench', 50, 'planned',
-    CAST(:now AS timestamptz)
-        + CASE WHEN n <= :due THEN interval '-1 hour' ELSE interval '1 day' + n * interval '1 second' END,
-    '', 'America/Los_Angeles', CAST(:now AS timestamptz) + interval '30 years', CAST(:now AS timestamptz)
-FROM generate_series(CAST(:begin AS int), :end) n"""
 
 
 def figures(sizes: tuple[int, ...] = SIZES, times: int = TIMES) -> Iterator[Figure]:
@@ -53,20 +43,11 @@ async def _measured(sizes: tuple[int, ...], times: int) -> dict[int, float]:
         async with store.write() as connection:
             await connection.execute(text("INSERT INTO arming (tenant, armed_at) VALUES ('cedars', now())"))
         for size in sizes:
-            await _grow(store, there, size)
+            await fill(store, there, size, NOON, due=DUE)
             there = size
             found[size] = statistics.median([await _claimed(store) for _ in range(times)]) * 1e3
         await store.close()
     return found
-
-
-async def _grow(store: Store, begin: int, end: int) -> None:
-    span = {"begin": begin + 1, "end": end}
-    async with store.write() as connection:
-        await connection.execute(text(_PEOPLE), span)
-        await connection.execute(text(_WAITING), {**span, "now": NOON, "due": DUE})
-        await connection.execute(text("ANALYZE patients"))
-        await connection.execute(text("ANALYZE deliveries"))
 
 
 class _Undo(Exception):  # noqa: N818  # no error: the next claim is to find the same deliveries due

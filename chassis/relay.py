@@ -32,7 +32,8 @@ LEASE_SECONDS = 20.0
 """Renewed before a run when a quarter is over, so a run begins with 15 s: more than it may take, and close in."""
 
 ROWS = 500
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
+"""For rows of other instances, and what nobody announced: those of this one come with a nudge."""
 LONGEST_PAUSE = 5.0
 DRAIN_SECONDS = 3.0
 

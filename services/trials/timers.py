@@ -21,7 +21,8 @@ from services.trials.tables import leases
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
+"""For time that passes, and work of other instances: that of this one comes with a nudge."""
 WAVE = 100
 LEASE_SECONDS = 30.0
 
