@@ -1,17 +1,18 @@
 """Nothing is lost between a committed outbox row and Kafka, and a key's order holds, whatever dies in between."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
+from chassis import faults
 from chassis.cloudevents import read_record
 from chassis.errors import Permanent
 from chassis.outbox import MAX_MESSAGE_BYTES, Message, confirm, oldest
@@ -128,16 +129,19 @@ async def test_one_of_two_relays_works_and_the_other_takes_over_at_once_when_it_
         await eventually(lambda: third.state == "relaying", within=5)
 
 
-@asynccontextmanager
-async def another_process(store: StoreSettings, kafka: KafkaSettings) -> AsyncIterator[asyncio.subprocess.Process]:
+async def killed_at_its_third_run(store: StoreSettings, kafka: KafkaSettings) -> None:
+    """A process that relays until it has published a third run and not yet recorded that."""
     settings = (store.model_dump_json(by_alias=True), kafka.model_dump_json())
-    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.support.relaying", *settings)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.support.relaying", *settings,
+        env=os.environ | {faults.VARIABLE: f"{faults.Step.PUBLISHED}@3"},
+    )  # fmt: skip
     try:
-        yield child
+        assert await asyncio.wait_for(child.wait(), 30) == -signal.SIGKILL
     finally:
         if child.returncode is None:
             child.kill()
-        await child.wait()
+            await child.wait()
 
 
 async def test_a_relay_killed_in_mid_run_loses_nothing_and_the_next_one_keeps_each_keys_order(
@@ -145,21 +149,15 @@ async def test_a_relay_killed_in_mid_run_loses_nothing_and_the_next_one_keeps_ea
 ) -> None:
     await outbox.put_numbered(topic, keys=50, each=60)
     total = await outbox.unsent()
-
-    async def has_begun() -> bool:
-        return await outbox.unsent() < total
-
-    async with another_process(outbox.store.settings, kafka) as child:
-        await eventually(has_begun, within=30)
-        child.send_signal(signal.SIGKILL)
-        await child.wait()
-    assert not await outbox.is_empty()
+    await killed_at_its_third_run(outbox.store.settings, kafka)
+    assert 0 < await outbox.unsent() < total
     await outbox.put_numbered(topic, keys=50, each=5, start=60)
     async with relaying(outbox.relay(kafka)):
         await eventually(outbox.is_empty, within=30)
     got = await records(kafka, topic)
     assert out_of_order(got) == []
     assert set(distinct(got).values()) == {65}
+    assert len(got) > 50 * 65, "the run that wasn't recorded went out twice"
 
 
 async def test_a_line_that_is_cut_again_and_again_loses_nothing_and_keeps_the_order(
