@@ -5,6 +5,7 @@ import time
 import uuid
 
 from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import leases
 from chassis.store import Store, is_outage
@@ -25,9 +26,13 @@ class Lead:
         now = time.monotonic()
         if self._held_since is None or now - self._held_since > self._seconds / 4:
             async with self._store.write() as connection:
-                held = await leases.take(connection, self._table, self._name, self._token, self._seconds)
+                held = await self.hold(connection)
             self._held_since = now if held else None
         return self._held_since is not None
+
+    async def hold(self, connection: AsyncConnection) -> bool:
+        """Whether the lease is ours for as long as this transaction lasts, however long: nobody takes it meanwhile."""
+        return await leases.take(connection, self._table, self._name, self._token, self._seconds)
 
     async def release(self) -> None:
         """Let another have it at once, if it is ours. While the store doesn't answer, it runs out by itself."""

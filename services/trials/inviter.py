@@ -37,10 +37,12 @@ class Inviter(Timer):
     async def wave(self) -> int:
         now = self.evaluator.clock.now()
         async with self.store.read() as connection:
-            keys = await list_due(connection, now, WAVE)
-        if not keys or not await self.leads():
-            return 0
+            if not await list_due(connection, now, 1):
+                return 0
         async with self.store.write() as connection:
+            if not await self.holds(connection):
+                return 0
+            keys = await list_due(connection, now, WAVE)
             await self.evaluator.catalogue.catch_up(connection)
             locked = await lock_patients(connection, keys, self.master)
             known = await load_known(connection, locked.values())

@@ -78,6 +78,10 @@ class Timer(ABC):
         """Whether this instance has the lease. To be asked once there is work: it may cost a transaction."""
         return await self._lead.take()
 
+    async def holds(self, connection: AsyncConnection) -> bool:
+        """``leads``, for work of one transaction, in which no other instance may be at work."""
+        return await self._lead.hold(connection)
+
     async def judge(self, connection: AsyncConnection, keys: list[PatientKey]) -> None:
         locked = await lock_patients(connection, keys, self.master)
         await self.evaluator.evaluate(connection, list(locked.values()))
@@ -89,11 +93,14 @@ class Ageing(Timer):
     name = "ageing"
 
     async def wave(self) -> int:
+        now = self.evaluator.clock.now()
         async with self.store.read() as connection:
-            due = await list_due_patients(connection, self.evaluator.clock.now(), WAVE)
-        if not due or not await self.leads():
-            return 0
+            if not await list_due_patients(connection, now, 1):
+                return 0
         async with self.store.write() as connection:
+            if not await self.holds(connection):
+                return 0
+            due = await list_due_patients(connection, now, WAVE)
             await self.judge(connection, due)
         return len(due)
 
@@ -119,12 +126,14 @@ class Drain(Timer):
 
     async def wave(self) -> int:
         """Patients of one trial; when all have been compared, that is recorded."""
-        waiting = await self._waiting()
-        if not waiting or not await self.leads():
+        trial = self._trial or await self._next()
+        if trial is None:
+            return 0
+        if not await self.leads():
             self._trial, self._left = None, []
             return 0
         if self._trial is None:
-            await self._begin(*waiting[0])
+            await self._begin(*trial)
         wave, left = self._left[:WAVE], self._left[WAVE:]
         async with self.store.write() as connection:
             await self.judge(connection, wave)
@@ -135,10 +144,10 @@ class Drain(Timer):
             self._trial = None
         return max(1, len(wave))
 
-    async def _waiting(self) -> list[tuple[TrialKey, int]]:
-        """Trials that have changed, by key and version, the oldest change first."""
+    async def _next(self) -> tuple[TrialKey, int] | None:
+        """The trial whose change is the oldest, by key and version."""
         async with self.store.read() as connection:
-            return await list_undrained(connection)
+            return next(iter(await list_undrained(connection)), None)
 
     async def _begin(self, key: TrialKey, version: int) -> None:
         """Whom this change concerns: first who might match now, and who did; then all others, since what the trial

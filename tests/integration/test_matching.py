@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.settings import StoreSettings
@@ -18,6 +19,7 @@ from services.trials.evaluating import Evaluator
 from services.trials.registry.trial import RegistryTrial
 from services.trials.store.catalogue import find_trial
 from services.trials.store.patients import Locked
+from services.trials.tables import leases
 from tests.support.eventually import eventually
 from tests.support.research import Research, beside, research
 
@@ -182,6 +184,19 @@ async def test_an_instance_that_stops_lets_another_work_at_once(desk: Research, 
         await working
     assert await desk.trials.drain.leads()
     assert await desk.pairs(grace) == {CVF: "eligible"}
+
+
+async def test_an_instance_that_has_lost_its_lease_invites_nobody(desk: Research) -> None:
+    """Two at once would each count the day's invitations without the other's."""
+    await desk.publish(CVF)
+    await desk.admit(**FISTULA)
+    await desk.release(CVF)
+    inviter = desk.trials.inviter
+    assert await inviter.wave() == 1
+    async with desk.trials.store.write() as connection:
+        await connection.execute(update(leases).where(leases.c.name == inviter.name).values(token="another instance"))
+    late = await desk.admit(**FISTULA)
+    assert (await inviter.wave(), await desk.invited(late)) == (0, ["waiting"])
 
 
 async def test_a_patient_is_invited_to_one_trial_in_thirty_days(desk: Research) -> None:
