@@ -1,12 +1,13 @@
-"""One started hospital on each stage for all tests of a module, and a town of each test's own in it."""
+"""What all tests of a module share: a started hospital on each stage, or a pair of servers that they may crash."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from standalone.demo.equation import equation
 from tests.support.hospital import Hospital, Town, next_morning, open_hospital
+from tests.support.servers import Pair, own_pair
 from tests.support.stage import STAGES, servers_of
 
 
@@ -15,6 +16,13 @@ async def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("hospital")
     async with servers_of(request.param) as outside, open_hospital(folder, outside) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    """Needs ``TEST_SERVERS``: ``CRASHES_SERVERS``."""
+    with own_pair() as mine:
+        yield mine
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -4,9 +4,8 @@ The one thing that is waited for by the clock is an outage, which has a length.
 """
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tests.support.eventually import eventually
 from tests.support.installation import PATIENCE, Installation
 from tests.support.installing import installed
 from tests.support.processes import ServiceProcess
-from tests.support.servers import Pair, Server, own_pair
+from tests.support.servers import CRASHES_SERVERS, Pair, Server
 from tests.support.smtp_server import Deed
 
 CONNECTIONS = SmtpSettings(host="127.0.0.1").connections
@@ -26,17 +25,7 @@ SETTLE_SECONDS = 15
 """Long enough, on a busy machine too, to crash a server between a booking and its mail."""
 STALE_SECONDS = CAUGHT_UP_WITHIN.total_seconds()
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.timeout(800),
-]
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with own_pair() as mine:
-        yield mine
+pytestmark = [*CRASHES_SERVERS, pytest.mark.timeout(800)]
 
 
 async def all_well(installation: Installation, patients: list[str]) -> None:

@@ -4,9 +4,8 @@ What the runbook says, on a PostgreSQL that is really lost: restore, arm for the
 of the time in between is known to nobody but the mail server, so it is left to people.
 """
 
-import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,24 +24,14 @@ from services.notifier.reconcile import reconcile
 from tests.support.backups import Backups
 from tests.support.clinic import Clinic, clinic, clinic_settings, new_id, refresh
 from tests.support.programs import PROGRAMS
-from tests.support.servers import Pair, own_pair
+from tests.support.servers import CRASHES_SERVERS, Pair
 from tests.support.smtp_server import SmtpServer
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*CRASHES_SERVERS, pytest.mark.timeout(300)]
 
 VISIT = datetime(2027, 3, 16, 16, 30, tzinfo=UTC)
 FIRST, SECOND, THIRD = (datetime(2027, 3, day, hour, tzinfo=UTC) for day, hour in ((2, 18), (13, 18), (15, 17)))
 """P14D, P3D, P1D at ten in Los Angeles, across the change to summer time."""
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with own_pair() as mine:
-        yield mine
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import base64
 import json
-import os
 import re
 import secrets
 import shlex
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,19 +22,9 @@ from tests.support.installing import installed
 from tests.support.intake import CEDARS
 from tests.support.processes import ROOT, ServiceProcess
 from tests.support.read_by import is_read
-from tests.support.servers import Pair, own_pair
+from tests.support.servers import CRASHES_SERVERS, Pair
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.timeout(400),
-]
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with own_pair() as mine:
-        yield mine
+pytestmark = [*CRASHES_SERVERS, pytest.mark.timeout(400)]
 
 
 def words(page: str, begins: str) -> list[str]:
@@ -161,7 +149,10 @@ async def test_looking_and_pausing(pair: Pair, tmp_path: Path) -> None:
         assert paused.out.split() == written("pausing", "Paused. All mail of CODE:", **{"CODE:": f"{CEDARS}:"})
         held = await installation.poster.book(1)
         await eventually(lambda: is_held(installation, held), within=PATIENCE)
-        assert "the phone number in its mails is wrong" in (await typed(installation, "pauses")).out
+        assert (
+            "the phone number in its mails is wrong"
+            in (await typed(installation, *written("pausing", "upright pauses"))).out
+        )
         why = written("ledger", "upright why", DELIVERY_ID=await delivery_of(installation, held[0]))
         assert "Held. The program is paused." in (await typed(installation, *why)).out
         resumed = await typed(installation, *written("pausing", "upright resume", CODE=CEDARS))

@@ -3,10 +3,9 @@ matches come out; coordinators are told each step once, and nobody is invited tw
 """
 
 import asyncio
-import os
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,11 @@ from tests.support.eventually import eventually
 from tests.support.far_end import Followers, Letterbox, newest
 from tests.support.lab import PATIENCE, Lab, Name, address_of
 from tests.support.labs import lab
-from tests.support.servers import Pair, Server, own_pair
+from tests.support.servers import CRASHES_SERVERS, Pair, Server
 from tests.support.smtp_server import Deed
 from tests.support.subscribing import subscribe
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
-    pytest.mark.timeout(800),
-]
+pytestmark = [*CRASHES_SERVERS, pytest.mark.timeout(800)]
 
 TRIAL = "TEST-CVF-1"
 FISTULA: dict[str, Any] = {
@@ -52,12 +47,6 @@ TROUBLES: Sequence[Sequence[Server | Name]] = (
 """One for each turn, at any moment of it."""
 NOTIFIER_TURN = 1
 LAST = len(TROUBLES) - 1
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with own_pair() as mine:
-        yield mine
 
 
 async def test_killed_at_any_moment_it_ends_in_the_same_matches_told_and_mailed_once(

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import pytest
+
 from chassis.settings import KafkaSettings
 
 Server = Literal["kafka", "postgres"]
@@ -57,6 +59,13 @@ class Pair:
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
+
+
+CRASHES_SERVERS = (
+    pytest.mark.servers,
+    pytest.mark.skipif("TEST_SERVERS" not in os.environ, reason="needs TEST_SERVERS"),
+)
+"""Of files whose tests have a pair of their own."""
 
 
 @contextmanager
