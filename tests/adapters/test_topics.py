@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from chassis.errors import Unavailable
 from chassis.outbox import MAX_MESSAGE_BYTES, Message
@@ -67,6 +69,25 @@ async def test_a_topic_that_the_embedded_broker_made_by_itself_is_made_anew(kafk
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as curious:
         assert len(await curious.partitions_for(topic.name)) != 24
     assert not (await check(kafka, [topic])).usable
+    assert (await apply(kafka, [topic])).created == [topic.name]
+    assert (await check(kafka, [topic])).usable
+
+
+async def test_a_topic_that_is_asked_for_while_it_is_being_made_is_made_anew(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records for the partitions that it lacks would be confirmed, and lost."""
+    if not kafka.embedded:
+        pytest.skip("only the embedded broker creates what it is asked for")
+    topic, create = a_topic(), AIOKafkaAdminClient.create_topics
+
+    async def a_little_late(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> Any:
+        monkeypatch.undo()
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as curious:
+            await curious.partitions_for(topic.name)
+        return await create(admin, new)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", a_little_late)
     assert (await apply(kafka, [topic])).created == [topic.name]
     assert (await check(kafka, [topic])).usable
 
