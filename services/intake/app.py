@@ -19,6 +19,7 @@ from schemas.programs import Program
 from schemas.registry import INTAKE_EVENTS, NOTIFIER_OUTCOMES, TRIALS_OUTCOMES
 from schemas.topics import TOPICS
 from services.intake import tables
+from services.intake.accept import Arrivals
 from services.intake.handlers import GROUP, TRIALS_GROUP, TRIALS_USES, USES, OutcomeHandlers
 from services.intake.resources import Resources, Rings
 from services.intake.routes import events, staff
@@ -34,12 +35,14 @@ class Intake:
     supervisor: Supervisor
     store: Store
     resources: Resources
+    arrivals: Arrivals
     handlers: OutcomeHandlers
     relay: Relay
     traces: TracerProvider
 
     async def close(self) -> None:
         """When the parts have stopped: connections, and what traces are still to be handed over."""
+        await self.arrivals.close()
         await self.store.close()
         self.traces.shutdown()
 
@@ -60,6 +63,7 @@ def build(
     )
     rings = Rings(settings.master.ring(), settings.contact.ring(), settings.facts.ring())
     resources = Resources(store, rings, programs, clock, settings.host, settings.max_batch, relay.nudge)
+    arrivals = Arrivals(resources)
     handlers = OutcomeHandlers(clock)
     prometheus = metrics.registry.prometheus
 
@@ -79,6 +83,6 @@ def build(
         title="Upright intake", settings=settings.http, supervisor=supervisor, metrics=metrics, traces=traces,
         ready=store.ping,
     )  # fmt: skip
-    app.include_router(events.router(resources))
+    app.include_router(events.router(resources, arrivals))
     app.include_router(staff.router(resources))
-    return Intake(app, parts, supervisor, store, resources, handlers, relay, traces)
+    return Intake(app, parts, supervisor, store, resources, arrivals, handlers, relay, traces)

@@ -11,13 +11,17 @@ from services.intake.domain.record import State, subject_of
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One event to be accepted. ``fingerprint`` is the same for the same post, in whichever form it came."""
+    """One event to be accepted. ``fingerprint`` is the same for the same post, in whichever form it came.
+
+    ``trace`` is the ``traceparent`` of the request that it came by.
+    """
 
     event_id: str
     command: Command
     fingerprint: str
     correlation: str | None = None
     causation: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

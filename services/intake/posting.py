@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from chassis.problems import field_errors
+from chassis.tracing import current_traceparent
 from schemas.base import Contract
 from schemas.envelope import Envelope, Origin
 from schemas.ids import Opaque
@@ -47,8 +48,9 @@ def read_posted(envelope: Envelope, data: bytes, adapter: str = "api") -> Posted
         kind.name, subject_id, patient_id, posted, envelope.time, envelope.source, envelope.origin, adapter
     )
     return Posted(
-        _event_id(envelope), command, _fingerprint(command, data), envelope.correlationid, envelope.causationid
-    )
+        _event_id(envelope), command, _fingerprint(command, data), envelope.correlationid, envelope.causationid,
+        current_traceparent(),
+    )  # fmt: skip
 
 
 def _kind(wire: str) -> EventType:

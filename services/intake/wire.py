@@ -33,6 +33,7 @@ class Stamp:
     by: str | None = None
     correlation: str | None = None
     causation: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Sender:
             authid=stamp.by,
             tenant=self.tenant,
             origin=stamp.origin,
+            traceparent=stamp.trace,
         )
 
 
@@ -99,4 +101,5 @@ def _stamp(change: Change, by: str, now: datetime) -> Stamp:
         by=by,
         correlation=posted.correlation,
         causation=posted.causation,
+        trace=posted.trace,
     )

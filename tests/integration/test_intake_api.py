@@ -205,6 +205,51 @@ async def test_changes_of_one_visit_at_once_are_versions_without_a_gap(desk: Des
     assert [each.sequence for each in sent if each.subject == f"appointment/{visit_id}"] == list(range(1, 10))
 
 
+async def test_posts_that_come_at_once_share_their_statements(desk: Desk) -> None:
+    with counting_statements() as one:
+        assert (await desk.post(desk.patient(new_id()))).status_code == 202
+    with counting_statements() as twenty:
+        answers = await asyncio.gather(*(desk.post(desk.patient(new_id())) for _ in range(20)))
+    assert [each.status_code for each in answers] == [202] * 20
+    assert len(twenty) <= 5 * len(one)
+    assert await count(desk, outbox) == 21
+
+
+async def test_what_is_refused_costs_the_posts_beside_it_nothing(desk: Desk) -> None:
+    known = desk.patient(new_id())
+    assert (await desk.post(known)).status_code == 202
+    bad, before = new_id(), await count(desk, outbox)
+    good = [desk.patient(new_id()) for _ in range(10)]
+    another = desk.patient(new_id()) | {"id": known["id"]}
+    posts = [*good[:5], desk.patient(bad, email="nobody"), another, known, *good[5:]]
+    answers = await asyncio.gather(*map(desk.post, posts))
+    assert [each.status_code for each in answers] == [*[202] * 5, 422, 409, *[202] * 6]
+    assert pointers(answers[5]) == ["#/data/contact/email"]
+    assert [each.json()["events"][0]["id"] for each in answers if each.status_code == 202] == [
+        each["id"] for each in (*good[:5], known, *good[5:])
+    ]
+    assert (await desk.get(f"/v1/patients/{bad}")).status_code == 404
+    assert await count(desk, outbox) == before + 10
+
+
+async def test_events_that_come_at_once_keep_their_own_traces(desk: Desk) -> None:
+    traces = {new_id(): f"{number:032x}" for number in range(1, 11)}
+
+    async def post(patient_id: str, trace: str) -> None:
+        headers = {
+            "content-type": "application/cloudevents+json", "authorization": f"Bearer {desk.tokens['staff']}",
+            "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+        }  # fmt: skip
+        answer = await desk.http.post("/v1/events", content=json.dumps(desk.patient(patient_id)), headers=headers)
+        assert answer.status_code == 202
+
+    await asyncio.gather(*(post(*each) for each in traces.items()))
+    async with desk.intake.store.read() as connection:
+        rows = (await connection.execute(select(outbox))).all()
+    sent = [read_record(row.headers, row.key, row.value)[0] for row in rows]
+    assert {each.partitionkey: (each.traceparent or "").split("-")[1] for each in sent} == traces
+
+
 async def test_two_patients_do_not_get_the_same_appointment_id(desk: Desk) -> None:
     people, visit_id = [await desk.enrolled() for _ in range(4)], new_id()
     answers = await asyncio.gather(*(desk.post(desk.visit(each, visit_id)) for each in people))

@@ -11,7 +11,7 @@ from chassis.cloudevents_http import BATCH, read_http
 from chassis.cloudevents_http import Refused as NotCloudEvents
 from chassis.problems import FieldError, Problem
 from services.intake import domain
-from services.intake.accept import KeyReused, accept
+from services.intake.accept import Arrivals, KeyReused
 from services.intake.batch import Accepted, BatchRefused, Posted
 from services.intake.posting import read_posted
 from services.intake.resources import Resources
@@ -23,7 +23,7 @@ Publisher = Annotated[Caller, Depends(caller(PUBLISH))]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 
 
-def router(resources: Resources) -> APIRouter:
+def router(resources: Resources, arrivals: Arrivals) -> APIRouter:
     """The routes of events."""
     routes = APIRouter()
 
@@ -36,7 +36,7 @@ def router(resources: Resources) -> APIRouter:
         batch = _read(request, body, is_batch, resources.max_batch)
         key = _request_key(request, body, publisher, idempotency_key)
         try:
-            answers = await accept(resources, publisher, batch, key)
+            answers = await arrivals.accept(publisher, batch, key)
         except BatchRefused as refused:
             raise _refused(refused.problems, is_batch, conflict=refused.conflict) from None
         except KeyReused:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from services.notifier.store.patients import PatientKey
 from services.notifier.tables import arming, deliveries, history, told
 
 S = DeliveryState
+_TOLD = [each.name for each in fields(Told)]
 _PATIENT = tuple_(deliveries.c.tenant, deliveries.c.patient_id)
 _VIEW = (
     deliveries.c.delivery_id, deliveries.c.dedup_key, deliveries.c.kind, deliveries.c.program, deliveries.c.state,
@@ -137,7 +138,7 @@ async def record_told(connection: AsyncConnection, heard: Sequence[tuple[Patient
     """What patients have just been told; the newest word on each visit replaces the one before."""
     if not heard:
         return
-    rows = [{"tenant": t, "patient_id": p} | asdict(each) for (t, p), each in heard]
+    rows = [{"tenant": t, "patient_id": p, **{name: getattr(each, name) for name in _TOLD}} for (t, p), each in heard]
     statement = insert(connection, told)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in ("tenant", "appointment_id")}
     await connection.execute(
