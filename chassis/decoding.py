@@ -3,12 +3,13 @@
 What is wrong with a record is raised as ``Permanent``, with a reason of ``chassis.cloudevents`` or one of these. No
 error carries a byte of the record.
 
-=================  ==========================================================
+=================  ============================================================================================
 ``unknown_major``  a family of ours in a major version that isn't ours
 ``no_tenant``      nobody's: what it says would be kept for no tenant, and told to none
+``bad_subject``    not the family of its type, a slash and a printable id: it would be kept as something else
 ``bad_key``        no key, or one that isn't 1 to 255 printable characters
 ``bad_payload``    the data isn't what its type's contract says
-=================  ==========================================================
+=================  ============================================================================================
 """
 
 from collections.abc import Collection
@@ -66,12 +67,20 @@ def decode(record: Record, uses: Collection[str]) -> Event[Any] | None:
         return None
     if (known := BY_WIRE.get(envelope.type)) is None:
         raise Permanent("unknown_major")
-    if envelope.tenant is None and family != HEARTBEAT:
-        raise Permanent("no_tenant")
     key = readable(record.key)
-    if key is None and family != HEARTBEAT:
-        raise Permanent("bad_key")
+    if family != HEARTBEAT:
+        if envelope.tenant is None:
+            raise Permanent("no_tenant")
+        if not _is_subject(envelope.subject or "", known.subject):
+            raise Permanent("bad_subject")
+        if key is None:
+            raise Permanent("bad_key")
     return Event(known, envelope, _payload(known, data), key, record.topic, record.partition, record.offset)
+
+
+def _is_subject(text: str, family: str) -> bool:
+    found, _, subject_id = text.partition("/")
+    return found == family and subject_id != "" and text.isprintable()
 
 
 def _payload(known: EventType, data: bytes) -> Contract:

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from chassis.decoding import Event
-from chassis.errors import Permanent
 from chassis.sealing import Keyring
 from schemas.appointment import AppointmentState, VisitBlock
 from schemas.patient import (
@@ -38,13 +37,8 @@ class Projected:
 
 
 def project(event: Event[Any], ring: Keyring) -> Projected:
-    """``Permanent``: ``no_tenant``, ``no_subject``, or a block that doesn't open."""
-    tenant, subject = event.envelope.tenant, event.envelope.subject
-    if tenant is None:
-        raise Permanent("no_tenant")
-    if subject is None:
-        raise Permanent("no_subject")
-    data = event.data
+    """``Permanent`` when a block doesn't open."""
+    tenant, subject, data = event.envelope.tenant or "", event.envelope.subject or "", event.data
     state = _READ[event.type.subject](data, ring, tenant, subject)
     return Projected(tenant, data.patient_id, subject, data.version, state)
 

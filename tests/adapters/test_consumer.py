@@ -190,6 +190,9 @@ BAD: dict[str, tuple[str, Callable[[Message], Message]]] = {
     "another content": ("bad_content_type", lambda good: with_header(good, "content-type", b"text/html")),
     "unknown major": ("unknown_major", lambda good: retyped(good, "org.upright.message.withdrawn.v2")),
     "nobody's": ("no_tenant", lambda good: without_header(good, "ce_tenant")),
+    "about nothing": ("bad_subject", lambda good: without_header(good, "ce_subject")),
+    "about another family": ("bad_subject", lambda good: with_header(good, "ce_subject", b"consent/1")),
+    "about a family": ("bad_subject", lambda good: with_header(good, "ce_subject", b"request/")),
     "another key": ("key_mismatch", lambda good: Message(good.topic, b"other", good.headers, good.value)),
     "structured, cut off": ("bad_envelope", lambda good: with_value(structured(good), b'{"specversion": "1.0"')),
 }

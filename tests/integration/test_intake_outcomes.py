@@ -38,7 +38,7 @@ def said(name: str, data: Any, tenant: str | None = TENANT) -> Message:
     kind, key = EVENT_TYPES[name], data.patient_id or data.item_id
     envelope = Envelope(
         id=str(uuid.uuid4()), source="https://notifier.example.org/notifier", type=kind.wire, time=NOW,
-        partitionkey=key, sequence=data.version, tenant=tenant,
+        subject=f"{kind.subject}/{key}", partitionkey=key, sequence=data.version, tenant=tenant,
     )  # fmt: skip
     return to_message(kind.topic, envelope, data)
 

@@ -51,8 +51,9 @@ def heartbeat(topic: str, fresh_as_of: datetime) -> Message:
 
 
 def an_envelope(name: str, key: str | None, **more: Any) -> Envelope:
-    wire = EVENT_TYPES[name].wire if name in EVENT_TYPES else name
-    default = {"id": str(uuid.uuid4()), "source": "https://upright.example/test", "type": wire, "time": EPOCH}
+    known = EVENT_TYPES.get(name)
+    default = {"id": str(uuid.uuid4()), "source": "https://upright.example/test", "time": EPOCH}
+    default |= {"type": known.wire, "subject": f"{known.subject}/{key}"} if known else {"type": name}
     return Envelope(**{**default, "partitionkey": key, "tenant": "cedars", **more})
 
 
