@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench import claiming, consuming, idle, index, latency, matching, peers, posting, sending
 from bench.figures import Figure, table, write
+from chassis.garbage import keep_what_is_loaded
 
 BENCHES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "consuming": consuming.figures,
@@ -26,6 +27,7 @@ def main(names: list[str]) -> None:
     if unknown := set(names) - BENCHES.keys():
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it laments while a new group has no coordinator yet
+    keep_what_is_loaded()  # as each service's process does
     for name in names or BENCHES:
         found = list(BENCHES[name]())
         sys.stdout.write(table(found) + "\n\n")

@@ -114,7 +114,7 @@ class Consumer:
 
     async def _consume_for_ever(self) -> NoReturn:
         while True:
-            self.state = "joining"
+            self.state, self._rounds.assigned = "joining", []
             try:
                 async with self._membership.client() as client:
                     self.state = "consuming"

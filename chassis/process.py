@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from chassis import logs
+from chassis import garbage, logs
 from chassis.http_server import serve
 from chassis.migrations import migrate
 from chassis.settings import ServiceSettings
@@ -54,6 +54,7 @@ async def _serve(settings: S, package: str, build: Callable[[S], Service]) -> in
     try:
         if settings.store.migrate_at_start:
             await migrate(service.store, package)
+        garbage.keep_what_is_loaded()
         return await serve(service.app, settings.http, service.supervisor)
     finally:
         await service.close()

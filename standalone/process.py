@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chassis import logs
+from chassis import garbage, logs
 from chassis.settings import ObservabilitySettings
 
 INTERRUPTED = 130
@@ -46,6 +46,7 @@ def logging_to(file: Path) -> Iterator[None]:
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run to its end; the exit status. SIGTERM and Ctrl-C cancel ``main``, which tidies up: 130 unless it says else."""
+    garbage.keep_what_is_loaded()
     try:
         return asyncio.run(_until_terminated(main))
     except (KeyboardInterrupt, asyncio.CancelledError):
