@@ -12,14 +12,16 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import select, text
 
+from chassis.outbox import Message
 from schemas.outcomes import Kind
-from schemas.registry import INTAKE_EVENTS
+from schemas.registry import EVENT_TYPES, INTAKE_EVENTS
 from services.notifier.tables import consumer, deliveries
 from tests.support.cli import Said, Terminal
 from tests.support.eventually import eventually
 from tests.support.installation import PATIENCE, TENANT, Installation
 from tests.support.installing import installed
 from tests.support.intake import CEDARS
+from tests.support.kafka import publish
 from tests.support.processes import ROOT, ServiceProcess
 from tests.support.read_by import is_read
 from tests.support.servers import CRASHES_SERVERS, Pair
@@ -159,6 +161,16 @@ async def test_looking_and_pausing(pair: Pair, tmp_path: Path) -> None:
         assert resumed.out.startswith("Resumed."), resumed
         await nothing_was_sent_twice(installation, sent + held)
 
+        await publish(installation.pair.kafka, [unreadable(sent[0])])
+        await eventually(installation.dead_letters, within=PATIENCE)
+        listed = await typed(installation, *written("dead-letters", "upright dead-letters list"))
+        letter = {"GROUP/ID": listed.out.split()[0]}
+        show = written("dead-letters", "upright dead-letters show", **letter) + written("dead-letters", "--payload")
+        assert '{"nonsense"' in (await typed(installation, *show)).out
+        dismiss = written("dead-letters", "upright dead-letters dismiss", **letter, **{"…": "Asked at the desk"})
+        assert (await typed(installation, *dismiss)).status == 0
+        assert (await typed(installation, *dismiss)).status == 1, "it is no longer open"
+
         again = written("arming", "upright notifier arm", TENANT=TENANT, **{
             "2027-03-01T00:00-08:00": datetime.now(UTC).isoformat()
         })  # fmt: skip
@@ -171,6 +183,17 @@ async def test_looking_and_pausing(pair: Pair, tmp_path: Path) -> None:
             said = await typed(installation, *written(page, command))
             assert said.status == 0, (command, said)
         await nothing_was_sent_twice(installation, sent + held)
+
+
+def unreadable(patient_id: str) -> Message:
+    """An event of theirs whose data is none."""
+    names = {
+        "specversion": "1.0", "id": "made-up", "source": "https://intake.example.org/test", "tenant": TENANT,
+        "type": EVENT_TYPES["enrolment.opened"].wire, "subject": f"enrolment/{patient_id}",
+        "time": "2027-03-01T08:00:00Z", "partitionkey": patient_id,
+    }  # fmt: skip
+    headers = tuple((f"ce_{name}", value.encode()) for name, value in names.items())
+    return Message(INTAKE_EVENTS, patient_id.encode(), headers, b'{"nonsense"')
 
 
 async def test_questions_to_a_database(pair: Pair, tmp_path: Path) -> None:
