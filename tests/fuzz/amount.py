@@ -9,8 +9,8 @@ import pytest
 INPUTS = int(os.environ.get("FUZZ", "600"))
 """Of all tests of this folder together; ``make fuzz`` asks for 100,000."""
 
-SHARE = 0.1
-"""Of one test: there are ten, three of them of HTTP and three of records, one for each service."""
+EACH = INPUTS // 13
+"""Of one test: there are thirteen, six of them of HTTP and three of records, for each service."""
 
 time_limit = pytest.mark.timeout(120 + INPUTS / 20)
 """At 20 inputs a second a test would be called hung."""
@@ -18,4 +18,4 @@ time_limit = pytest.mark.timeout(120 + INPUTS / 20)
 
 def chances(test: str) -> Iterator[Random]:
     """A source of chance for each input of one test, the same in every run."""
-    return (Random(f"{test} {number}") for number in range(int(INPUTS * SHARE)))
+    return (Random(f"{test} {number}") for number in range(EACH))
